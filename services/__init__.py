@@ -1,0 +1,1 @@
+"""Gloss: everything between a request and the frames that answer it."""

@@ -1,0 +1,1 @@
+"""What text weighs, what it costs, what a model can hold."""

@@ -1,0 +1,263 @@
+"""Every way in which a stream or a request fails, each with its problem (RFC 9457).
+
+An end that we chose is a *finish*; an end that we did not is one of these.
+
+    GlossError                     status  slug
+    ├── MalformedBody                 400  malformed-body
+    ├── UntrustedHost                 400  untrusted-host
+    ├── Unauthorized                  401  unauthorized
+    ├── Forbidden                     403  forbidden
+    ├── ForeignOrigin                 403  foreign-origin
+    ├── NotFound                      404  not-found
+    ├── MethodNotAllowed              405  method-not-allowed
+    ├── NotAcceptable                 406  not-acceptable
+    ├── RequestTimeout                408  request-timeout
+    ├── Busy                          409  busy
+    ├── BodyTooLarge                  413  body-too-large
+    ├── InputTooLong                  413  input-too-long
+    ├── UnsupportedMediaType          415  unsupported-media-type
+    ├── InvalidInput                  422  invalid-input
+    ├── Internal                      500  internal
+    ├── Overloaded                    503  overloaded
+    ├── ShuttingDown                  503  shutting-down
+    └── ProviderFailure
+        ├── ProviderError             502  provider-error
+        ├── ProviderIncomplete        502  provider-incomplete
+        ├── ProviderRejected          502  provider-rejected
+        └── ProviderTimeout           504  provider-timeout
+
+A ``detail`` is written by us and never repeats what a caller or a provider sent.
+"""
+
+from typing import Any, ClassVar, Self
+
+
+class GlossError(Exception):
+    """Carry what the caller may know: a detail and members of the problem's own."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong here"
+    meaning: ClassVar[str] = (
+        "An error of ours. It was logged with its traceback; nothing in the request is at fault."
+    )
+
+    def __init__(self, detail: str = "", **members: object) -> None:
+        """Keep the detail; members whose value is None are left out of the problem."""
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.members = {name: value for name, value in members.items() if value is not None}
+
+    def problem(self, instance: str | None = None) -> dict[str, Any]:
+        """Return the RFC 9457 object: the only way an error body is made."""
+        problem: dict[str, Any] = {
+            "type": f"/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+        }
+        if self.detail:
+            problem["detail"] = self.detail
+        if instance is not None:
+            problem["instance"] = instance
+        return problem | self.members
+
+    @classmethod
+    def tree(cls) -> list[type[Self]]:
+        """Return this class and all below it, each once."""
+        return [cls, *(leaf for child in cls.__subclasses__() for leaf in child.tree())]
+
+
+class MalformedBody(GlossError):
+    """The body is not what HTTP or JSON allows."""
+
+    status = 400
+    slug = "malformed-body"
+    title = "The body is not a JSON object"
+    meaning = "The body must be one JSON object in UTF-8, framed as HTTP/1.1 asks."
+
+
+class UntrustedHost(GlossError):
+    """The Host header names somebody else."""
+
+    status = 400
+    slug = "untrusted-host"
+    title = "This host name is not served here"
+    meaning = "The Host header is not in TRUSTED_HOSTS. On loopback only loopback names are served."
+
+
+class Unauthorized(GlossError):
+    """No key, or one that opens nothing."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "A key is needed"
+    meaning = "Send `Authorization: Bearer gloss_<id>_<secret>` with a key that is live here."
+
+
+class Forbidden(GlossError):
+    """The key is live but may not do this."""
+
+    status = 403
+    slug = "forbidden"
+    title = "This key may not do that"
+    meaning = "The key's scopes do not include what was asked for."
+
+
+class ForeignOrigin(GlossError):
+    """A page of another origin asks."""
+
+    status = 403
+    slug = "foreign-origin"
+    title = "Pages of this origin may not call here"
+    meaning = "The browser's Origin is not listed. The operator lists it in GLOSS_CORS_ORIGINS."
+
+
+class NotFound(GlossError):
+    """There is no such thing, or it belongs to somebody else."""
+
+    status = 404
+    slug = "not-found"
+    title = "There is no such thing here"
+    meaning = "The use case, stream or session does not exist, has expired, or is another caller's."
+
+
+class MethodNotAllowed(GlossError):
+    """The path exists, the method does not."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "This method is not allowed here"
+    meaning = "The Allow header of the answer lists the methods of this path."
+
+
+class NotAcceptable(GlossError):
+    """No encoding that the caller accepts is spoken."""
+
+    status = 406
+    slug = "not-acceptable"
+    title = "No encoding that you accept is spoken here"
+    meaning = (
+        "Accept one of text/plain, application/x-ndjson, text/event-stream, application/json."
+    )
+
+
+class RequestTimeout(GlossError):
+    """The request's body did not come in time."""
+
+    status = 408
+    slug = "request-timeout"
+    title = "The request took too long to arrive"
+    meaning = "The whole body must arrive within GLOSS_BODY_S seconds."
+
+
+class Busy(GlossError):
+    """A turn of this session is running."""
+
+    status = 409
+    slug = "busy"
+    title = "A turn of this session is still running"
+    meaning = "One turn at a time: read the running stream (member `stream`) or cancel it first."
+
+
+class BodyTooLarge(GlossError):
+    """The body has too many bytes."""
+
+    status = 413
+    slug = "body-too-large"
+    title = "The body has too many bytes"
+    meaning = "The body is larger than GLOSS_MAX_BODY_BYTES (member `limit`)."
+
+
+class InputTooLong(GlossError):
+    """The input has too many tokens for this use case, or for the model's window."""
+
+    status = 413
+    slug = "input-too-long"
+    title = "The input has too many tokens"
+    meaning = "Members `tokens` and `limit` say what was counted and what is allowed."
+
+
+class UnsupportedMediaType(GlossError):
+    """The body is compressed, or a browser did not call it JSON."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "Send plain JSON"
+    meaning = "Compressed bodies are refused; with an Origin the type must be application/json."
+
+
+class InvalidInput(GlossError):
+    """Fields are missing, unknown, or out of their limits."""
+
+    status = 422
+    slug = "invalid-input"
+    title = "Some fields are not right"
+    meaning = "Member `errors` names each field and the rule it breaks."
+
+
+class Internal(GlossError):
+    """An error of ours."""
+
+
+class Overloaded(GlossError):
+    """Everything is in use."""
+
+    status = 503
+    slug = "overloaded"
+    title = "Too many streams are running"
+    meaning = "The process has as many streams as GLOSS_MAX_STREAMS allows; try again shortly."
+
+
+class ShuttingDown(GlossError):
+    """The process was told to stop."""
+
+    status = 503
+    slug = "shutting-down"
+    title = "This process is shutting down"
+    meaning = "The process ended before the answer did; ask again."
+
+
+class ProviderFailure(GlossError):
+    """The provider's fault; ``retryable`` says whether another attempt may help."""
+
+    status = 502
+    slug = "provider-error"
+    title = "The model's provider failed"
+    meaning = "The provider did not answer properly. What it said is in the operator's log."
+
+    def __init__(
+        self, detail: str = "", *, retryable: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        """Keep how long the provider asked to wait, in seconds, where it did."""
+        super().__init__(detail, retry_after_s=retry_after_s)
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+
+
+class ProviderError(ProviderFailure):
+    """It broke, or spoke something that is not the protocol."""
+
+
+class ProviderIncomplete(ProviderFailure):
+    """It stopped in the middle, without saying why."""
+
+    slug = "provider-incomplete"
+    title = "The answer broke off"
+    meaning = "The provider ended without saying that it was done. What came is not the whole."
+
+
+class ProviderRejected(ProviderFailure):
+    """It refused: a wrong key there, no money there, an unknown model."""
+
+    slug = "provider-rejected"
+    title = "The model's provider refused the request"
+    meaning = "The operator's account, key or model is at fault; the log says what it was."
+
+
+class ProviderTimeout(ProviderFailure):
+    """It sent no content in time."""
+
+    status = 504
+    slug = "provider-timeout"
+    title = "The model's provider took too long"
+    meaning = "No content came in time: see GLOSS_FIRST_TEXT_S and GLOSS_BETWEEN_TEXT_S."

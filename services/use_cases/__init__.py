@@ -1,0 +1,1 @@
+"""What clients can ask for; one module or folder each, and the file is the registration."""

@@ -1,0 +1,1 @@
+"""Flask lives here: routes, doors, problems, the page."""

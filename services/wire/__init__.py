@@ -1,0 +1,1 @@
+"""Events to bytes, in each encoding; no I/O."""
