@@ -1,0 +1,242 @@
+"""The provider that speaks OpenAI's chat completions: OpenAI itself, or anything compatible.
+
+The SDK keeps the key, the headers and the addresses; the answer is read raw. Its typed
+stream builds an object of a dozen fields per piece of text, takes half an answer for a whole
+one, has no limit on an event's size, and never gives a connection back to the pool.
+"""
+
+import ssl
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import gevent
+import httpx2
+import msgspec
+import openai
+
+from services.errors import (
+    ProviderError,
+    ProviderFailure,
+    ProviderIncomplete,
+    ProviderTimeout,
+)
+from services.llm import Dropped, Request, Thinking, Value
+from services.providers import failures
+from services.providers.chunks import Chunk, Reading, decode
+from services.providers.dialect import Dialect
+from services.providers.sse import Splitter
+
+MIB = 1024 * 1024
+OWN_HOST = "api.openai.com"
+NO_KEY = "none"  # the SDK insists on one; a local server does not look
+READS_PER_TURN = 16  # gevent's recv does not yield while data is ready: others get their turn
+ERROR_BYTES = 64 * 1024  # of an error's body; the SDK would read all of it
+KEPT = 256  # idle connections; a handshake costs more than a socket
+FOREIGN = (
+    openai.OpenAIError,
+    httpx2.HTTPError,
+    httpx2.StreamError,
+    httpx2.InvalidURL,
+    httpx2.CookieConflict,
+)
+BROKEN = (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ProxyError)
+
+encode = msgspec.json.Encoder().encode
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+decode_models = msgspec.json.Decoder(_Models).decode
+
+
+class OpenAIProvider:
+    """Implement ``llm.Provider`` over one pool of connections; it keeps nothing of an answer.
+
+    ``connect_s`` bounds a connection's making. ``read_s`` is the longest silence on the wire
+    and is only there so that nothing hangs for ever: content is timed by who reads.
+    ``tail_s`` bounds the wait for the usage once the provider has said why it ended.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
+        self,
+        *,
+        api_key: str | None,
+        base_url: str | None = None,
+        connect_s: float = 5,
+        read_s: float = 600,
+        tail_s: float = 5,
+        max_event_bytes: int = MIB,
+        verify: ssl.SSLContext | None = None,
+    ) -> None:
+        self._key = api_key
+        self._max_event_bytes = max_event_bytes
+        self._tail_s = tail_s
+        self._dialect = Dialect(new_cap=base_url is None or urlsplit(base_url).hostname == OWN_HOST)
+        self._client = openai.OpenAI(
+            api_key=api_key or NO_KEY,
+            base_url=base_url,
+            max_retries=0,  # the one retry loop stands where the time budget is known
+            timeout=httpx2.Timeout(read_s, connect=connect_s, pool=connect_s),
+            http_client=_http_client(verify or ssl.create_default_context()),
+            default_headers={"Accept-Encoding": "identity"},
+        )
+
+    def stream(self, request: Request) -> Generator[Value, None, None]:
+        """Ask once; see ``llm.Provider``."""
+        reading = Reading()
+        try:
+            yield from self._answer(request, reading)
+        except FOREIGN as failure:
+            raise self._mapped(failure, reading) from failure
+
+    def models(self) -> tuple[str, ...]:
+        """Return the ids of the provider's models; raises ``errors.ProviderFailure``."""
+        try:
+            with closing(self._send(self._client.get, "/models")) as response:
+                listed = decode_models(self._whole(response))
+        except FOREIGN as failure:
+            raise self._mapped(failure, Reading()) from failure
+        except ValueError as failure:
+            raise ProviderError("The provider's list of models is not what it should be.") from failure
+        return tuple(model.id for model in listed.data)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _answer(self, request: Request, reading: Reading) -> Iterator[Value]:
+        response, left_out = self._ask(request)
+        with closing(response):
+            yield from map(Dropped, left_out)
+            events = self._events(response)
+            for data in events:
+                text, thinking = reading.take(self._chunk(data))
+                if text:
+                    yield text
+                elif thinking:
+                    yield Thinking()
+                if reading.finished:
+                    gevent.with_timeout(self._tail_s, self._drain, events, reading, timeout_value=None)
+            yield reading.done()
+
+    def _ask(self, request: Request) -> tuple[httpx2.Response, list[str]]:
+        """Send the request, as often as the model refuses one more parameter of it."""
+        while True:
+            body, left_out = self._dialect.body(request)
+            try:
+                return self._send(self._client.post, "/chat/completions", content=encode(body)), left_out
+            except openai.APIStatusError as refusal:
+                if not self._dialect.learn(request.model, body, refusal.status_code, refusal.body):
+                    raise
+
+    def _send(self, method: Callable[..., Any], path: str, **body: bytes) -> httpx2.Response:
+        """Return an answer whose body is not read yet; a status that is no success is raised."""
+        sent = method(path, cast_to=httpx2.Response, stream=True, stream_cls=openai.Stream[Any], **body)
+        return cast("httpx2.Response", sent)
+
+    def _events(self, response: httpx2.Response) -> Iterator[bytes]:
+        """Yield the data of each event, or all that was said where the answer is in one piece."""
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            return self._split(response)
+        if kind == "application/json":
+            return iter([self._whole(response)])
+        failures.note("not a stream", kind)
+        raise ProviderError("The provider answered with something that is not a stream.")
+
+    def _split(self, response: httpx2.Response) -> Iterator[bytes]:
+        """Read on to the very end, also after ``[DONE]``: only so is the connection kept."""
+        splitter = Splitter(self._max_event_bytes)
+        done = False
+        for reads, piece in enumerate(response.iter_raw(), start=1):
+            for data in splitter.feed(piece):
+                done = done or data == b"[DONE]"
+                if not done:
+                    yield data
+            if reads % READS_PER_TURN == 0:
+                gevent.sleep(0)
+
+    def _whole(self, response: httpx2.Response) -> bytes:
+        body = b""
+        for piece in response.iter_raw():
+            body += piece
+            if len(body) > self._max_event_bytes:
+                raise ProviderError(f"The provider's answer is larger than {self._max_event_bytes} bytes.")
+        return body
+
+    def _chunk(self, data: bytes) -> Chunk:
+        chunk = decode(data)
+        if chunk.error:
+            failures.note("error in the stream", chunk.error, secret=self._key)
+            raise failures.in_stream(chunk.error)
+        return chunk
+
+    def _drain(self, events: Iterable[bytes], reading: Reading) -> None:
+        """Read what comes after the end; whatever goes wrong now, the answer is whole."""
+        with suppress(*FOREIGN, ProviderFailure):
+            for data in events:
+                reading.take(decode(data))
+
+    def _mapped(self, failure: Exception, reading: Reading) -> ProviderFailure:
+        """Return our failure for one of the SDK's or its HTTP client's."""
+        if isinstance(failure, openai.APIStatusError):
+            failures.note(f"status {failure.status_code}", failure.body, secret=self._key)
+            return failures.of_status(failure.status_code, failure.response.headers, failure.body)
+        cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else failure
+        failures.note(type(cause).__name__, str(cause), secret=self._key)
+        if isinstance(cause, httpx2.TimeoutException):
+            refused = isinstance(cause, httpx2.ConnectTimeout)
+            return ProviderTimeout("The provider did not answer in time.", retryable=refused)
+        if any(isinstance(link, ssl.SSLError) for link in _chain(cause)):
+            return ProviderError("The connection to the provider could not be secured.")
+        if isinstance(cause, BROKEN) and reading.said:
+            return ProviderIncomplete("The connection to the provider broke in the middle of the answer.")
+        if isinstance(cause, BROKEN):
+            return ProviderError("The connection to the provider broke.", retryable=True)
+        return ProviderError("The provider could not be spoken to.")
+
+
+def _http_client(verify: ssl.SSLContext) -> httpx2.Client:
+    """Make the client under the SDK: no redirects, as many connections as there are streams."""
+    return httpx2.Client(
+        verify=verify,
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT, keepalive_expiry=30),
+        event_hooks={"response": [_bound_error]},
+    )
+
+
+def _bound_error(response: httpx2.Response) -> None:
+    if not response.is_success and isinstance(response.stream, httpx2.SyncByteStream):
+        response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """The first bytes of a body that the SDK would read whole, whatever its size."""
+
+    def __init__(self, whole: httpx2.SyncByteStream) -> None:
+        self._whole = whole
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = ERROR_BYTES
+        for piece in self._whole:
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
+
+    def close(self) -> None:
+        self._whole.close()
+
+
+def _chain(failure: BaseException | None) -> Iterator[BaseException]:
+    while failure is not None:
+        yield failure
+        failure = failure.__cause__ or failure.__context__
