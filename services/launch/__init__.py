@@ -1,0 +1,1 @@
+"""What happens around the service: its start, its keys, its model."""

@@ -1,0 +1,234 @@
+"""Who may come in, and what every answer says to a browser.
+
+Checked in this order, before any route: the Host, the Origin, the scheme. There are no cookies,
+so a foreign page has nothing to ride on; these doors are for the service without keys, which a
+page in the same browser could otherwise spend (DNS rebinding, cross-site posts).
+
+werkzeug's own host check is not used: it cannot match ``[::1]``, and puts the server's address
+in the place of a missing Host. flask-cors is not used: it takes some origins for patterns.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from flask import Flask, Request, Response, request
+
+from services.errors import Forbidden, ForeignOrigin, UntrustedHost
+from services.settings import LOOPBACK_NAMES, Settings
+from services.web.keys import SettingsError
+
+HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+PUBLIC_API = "/v1/use-cases"
+YEAR_S = 31_536_000
+PREFLIGHT_S = 600  # Chromium keeps a preflight's answer for 2 h at most; ours may change sooner
+
+EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+BODY_POLICY = "sandbox; default-src 'none'"
+PAGE_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        *(f"{kind} 'self'" for kind in ("script-src", "style-src", "img-src", "connect-src")),
+        *(f"{kind} 'none'" for kind in ("base-uri", "object-src", "frame-ancestors", "form-action")),
+    ]
+)
+CORS_EXPOSED = "Gloss-Stream, Content-Location, Retry-After, RateLimit, RateLimit-Policy"
+CORS_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
+    "Access-Control-Max-Age": str(PREFLIGHT_S),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosts:
+    """The Host names that are served; ``names`` of None: every name, as keys guard the door."""
+
+    names: frozenset[str] | None
+    suffixes: tuple[str, ...] = ()
+    addresses: bool = False
+
+    def allow(self, header: str | None) -> bool:
+        """Tell whether this ``Host`` is served; its port is of no account."""
+        form = HOST.fullmatch((header or "").lower())
+        if form is None:
+            return False
+        name = form[1]
+        return (
+            self.names is None
+            or name in self.names
+            or name.endswith(self.suffixes)
+            or (self.addresses and _is_address(name))
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """What the settings say about who may come in."""
+
+    hosts: Hosts
+    origins: frozenset[str]
+    https_only: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Doors":
+        """Read the settings; raises ``SettingsError``."""
+        origins = frozenset(
+            _checked("GLOSS_CORS_ORIGINS", settings.cors_origins, ORIGIN, "https://app.example")
+        )
+        return cls(hosts=_hosts(settings), origins=origins, https_only=bool(settings.keys))
+
+
+def check_open(settings: Settings) -> None:
+    """Refuse to start where strangers could spend the owner's money; raises ``SettingsError``."""
+    if settings.on_loopback or settings.keys or settings.open:
+        return
+    raise SettingsError(
+        f"HOST={settings.host} can be reached from other machines, and there is no key. Do one of these:\n"
+        "  make key NAME=me     and put the entry that it prints into GLOSS_KEYS\n"
+        "  HOST=127.0.0.1       serve this machine only\n"
+        "  GLOSS_OPEN=1         serve everybody, on purpose"
+    )
+
+
+def install_doors(app: Flask, doors: Doors) -> None:
+    """Guard every route of the app and complete every answer; call it before routes are added."""
+    app.url_map.strict_slashes = False  # a redirect's body would repeat the caller's path
+    app.url_map.merge_slashes = False
+
+    @app.before_request
+    def enter() -> Response | None:
+        check_host(request, doors.hosts)
+        check_origin(request, doors.origins)
+        if doors.https_only and _is_private(request) and _proxy_scheme(request) == "http":
+            raise Forbidden("Keys must not travel in clear: use https.")
+        return _preflight(request)
+
+    @app.after_request
+    def leave(response: Response) -> Response:
+        _protect(response, https=_scheme(request) == "https")
+        _share(response, request.headers.get("Origin"), doors.origins)
+        return response
+
+
+def check_host(request: Request, hosts: Hosts) -> None:
+    """Raise ``UntrustedHost`` unless the request names a host that is served.
+
+    A target in absolute form (``GET http://other/ HTTP/1.1``) names a host too; the two must
+    agree (RFC 9112, 3.2.2 lets the target win, and then the check of the header is worth nothing).
+    """
+    host = request.environ.get("HTTP_HOST")
+    absolute = ABSOLUTE_FORM.match(str(request.environ.get("RAW_URI", "")))
+    if absolute and absolute[1].lower() != (host or "").lower():
+        raise UntrustedHost("The request's target and its Host header differ.")
+    if not hosts.allow(host):
+        raise UntrustedHost("The operator lists the names that are served in TRUSTED_HOSTS.")
+
+
+def check_origin(request: Request, origins: frozenset[str]) -> None:
+    """Raise ``ForeignOrigin`` for a page that is neither our own nor listed.
+
+    ``Sec-Fetch-Site`` is the browser's word and cannot be forged by a page. Where it is missing
+    (plain http off localhost, old browsers) the Origin is compared with the Host. ``null`` is
+    every sandbox's origin and so nobody's; our own page never sends it, as its fetches are in
+    CORS mode, where ``no-referrer`` does not blank the Origin.
+    """
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    if origin is None:
+        foreign = site not in {None, "none", "same-origin"} and _is_private(request)
+    elif origin in origins:
+        foreign = False
+    else:
+        own = site == "same-origin" or (site is None and origin in _own_origins(request))
+        foreign = origin == "null" or not own
+    if foreign:
+        raise ForeignOrigin("List the page's origin, exactly, in GLOSS_CORS_ORIGINS.")
+
+
+def _own_origins(request: Request) -> set[str]:
+    """Return what our own page would send; a proxy may end https without saying so."""
+    host = request.environ.get("HTTP_HOST", "").lower()
+    return {f"{_scheme(request)}://{host}", f"https://{host}"}
+
+
+def _is_private(request: Request) -> bool:
+    """Tell whether this may cost or show something; other pages may link to the rest."""
+    return request.method not in SAFE or (request.path.startswith("/v1/") and request.path != PUBLIC_API)
+
+
+def _preflight(request: Request) -> Response | None:
+    """Answer a browser that asks what a listed origin may send (the origin is checked already)."""
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        return Response(status=204, headers=CORS_PREFLIGHT)
+    return None
+
+
+def _protect(response: Response, *, https: bool) -> None:
+    for name, value in EVERYWHERE.items():
+        response.headers.setdefault(name, value)
+    page = response.mimetype == "text/html"
+    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY if page else BODY_POLICY)
+    if https:
+        response.headers["Strict-Transport-Security"] = f"max-age={YEAR_S}"
+
+
+def _share(response: Response, origin: str | None, origins: frozenset[str]) -> None:
+    response.vary.add("Origin")
+    if origin in origins:
+        response.headers["Access-Control-Allow-Origin"] = str(origin)
+        response.headers["Access-Control-Expose-Headers"] = CORS_EXPOSED
+
+
+def _proxy_scheme(request: Request) -> str | None:
+    """Return what the last proxy says the client spoke; earlier words are the client's own."""
+    said = request.headers.get("X-Forwarded-Proto")
+    return said.rpartition(",")[2].strip().lower() if said else None
+
+
+def _scheme(request: Request) -> str:
+    return _proxy_scheme(request) or str(request.environ["wsgi.url_scheme"])
+
+
+def _hosts(settings: Settings) -> Hosts:
+    if settings.trusted_hosts:
+        listed = _checked("TRUSTED_HOSTS", settings.trusted_hosts, HOST, "gloss.example, or .example.com")
+        names = frozenset(_without_port(name) for name in listed)
+        suffixes = tuple(name for name in names if name.startswith("."))
+        return Hosts(names=names | {name[1:] for name in suffixes}, suffixes=suffixes)
+    if settings.on_loopback:
+        return Hosts(names=frozenset({*LOOPBACK_NAMES, _bracketed(settings.host)}))
+    if settings.keys:
+        return Hosts(names=None)
+    # Open to everybody: a rebound DNS name is refused, an address cannot be rebound.
+    return Hosts(names=frozenset({"localhost"}), addresses=True)
+
+
+def _checked(setting: str, words: tuple[str, ...], form: re.Pattern[str], example: str) -> list[str]:
+    for word in words:
+        if not form.fullmatch(word):
+            raise SettingsError(f"{setting}: `{word}` should look like {example}, in small letters.")
+    return list(words)
+
+
+def _without_port(name: str) -> str:
+    form = HOST.fullmatch(name)
+    return form[1] if form else name
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host.lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

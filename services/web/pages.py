@@ -1,0 +1,94 @@
+"""What anybody may read without a key: the page, its assets, health, what is on offer."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response
+
+from services.errors import NotFound
+from services.events import type_of
+from services.streams.use_case import UseCase
+
+PAGE = "index.html"
+# Named one by one: a folder that is served whole serves one day what nobody meant to show.
+# Python's table calls .ts a video, so the types stand here too.
+ASSETS = {
+    "gloss.js": "text/javascript",
+    "gloss.d.ts": "text/plain",
+    "page.js": "text/javascript",
+    "page.css": "text/css",
+}
+
+
+def pages_blueprint(
+    client: Path,
+    *,
+    use_cases: Mapping[str, UseCase],
+    limits: Callable[[UseCase], Mapping[str, Any]],
+    ready: Callable[[], Mapping[str, bool]],
+    openapi: Mapping[str, Any],
+) -> Blueprint:
+    """Make the public routes.
+
+    ``client`` is the folder of the page, read once, here; ``limits`` gives the caps of a use
+    case, ``ready`` what must hold before traffic is sent here, ``openapi`` the document.
+    Raises FileNotFoundError when a file of the page is missing.
+    """
+    pages = Blueprint("pages", __name__)
+    page = (client / PAGE).read_bytes()
+    assets = {name: (client / name).read_bytes() for name in ASSETS}
+    document = msgspec.json.encode(openapi)
+
+    @pages.get("/")
+    def index() -> Response:
+        """Show the page."""
+        return Response(page, content_type="text/html; charset=utf-8")
+
+    @pages.get("/assets/<name>")
+    def asset(name: str) -> Response:
+        """Send one file of the page, or the client library."""
+        if name not in assets:
+            raise NotFound("There is no such asset.")
+        return Response(assets[name], content_type=f"{ASSETS[name]}; charset=utf-8")
+
+    @pages.get("/healthz")
+    def healthz() -> Response:
+        """Say that the process is alive."""
+        return _json({"status": "ok"})
+
+    @pages.get("/readyz")
+    def readyz() -> Response:
+        """Say whether traffic may be sent here, and what stands against it."""
+        checks = dict(ready())
+        fine = all(checks.values())
+        status = {"status": "ready" if fine else "not ready", "checks": checks}
+        return _json(status, 200 if fine else 503)
+
+    @pages.get("/v1/use-cases")
+    def list_use_cases() -> Response:
+        """List what can be asked for."""
+        return _json([_about(use_case, limits(use_case)) for use_case in use_cases.values()])
+
+    @pages.get("/openapi.json")
+    def openapi_document() -> Response:
+        """Send the OpenAPI document."""
+        return Response(document, content_type="application/json; charset=utf-8")
+
+    return pages
+
+
+def _about(use_case: UseCase, limits: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": use_case.name,
+        "title": use_case.title,
+        "schema": use_case.input.model_json_schema(),
+        "events": [type_of(event) for event in use_case.events],
+        "limits": dict(limits),
+        "example": dict(use_case.example),
+    }
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, content_type="application/json; charset=utf-8")

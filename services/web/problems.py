@@ -1,0 +1,147 @@
+"""Errors as answers: every one is an RFC 9457 problem, and none repeats what the caller sent."""
+
+import logging
+import math
+import traceback
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from services import errors
+from services.errors import GlossError
+
+PROBLEM_TYPE = "application/problem+json; charset=utf-8"
+SERVER_FAULT = 500
+
+LOG = logging.getLogger(__name__)
+
+# What werkzeug raises by itself, by status; it has no business with any other.
+BY_STATUS: dict[int, type[GlossError]] = {
+    400: errors.MalformedBody,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    406: errors.NotAcceptable,
+    408: errors.RequestTimeout,
+    413: errors.BodyTooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} · Gloss</title>
+<link rel="stylesheet" href="../assets/page.css">
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{meaning}</p>
+<p>Problem <code>{slug}</code>, HTTP status {status}.</p>
+<p><a href="../">Gloss</a></p>
+</main>
+</body>
+</html>
+"""
+
+
+def install_problems(app: Flask) -> None:
+    """Answer every error of the app with its problem, and serve a page about each."""
+    app.register_error_handler(GlossError, problem_response)
+    app.register_error_handler(HTTPException, _from_werkzeug)
+    app.register_error_handler(Exception, _unexpected)
+    app.register_blueprint(_pages())
+
+
+def problem_response(error: GlossError, instance: str | None = None) -> Response:
+    """Return the answer for an error; ``instance`` is the stream's path where there is one."""
+    body = msgspec.json.encode(error.problem(instance))
+    response = Response(body, error.status, content_type=PROBLEM_TYPE)
+    retry_after_s = error.members.get("retry_after_s")
+    if isinstance(retry_after_s, int | float):
+        response.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
+    if isinstance(error, errors.Unauthorized):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="gloss"'
+    return response
+
+
+def log_unexpected(error: BaseException) -> None:
+    """Log an error of ours: where it happened, and nothing of what anybody sent."""
+    LOG.error("internal error\n%s", bare_traceback(error))
+
+
+def bare_traceback(error: BaseException) -> str:
+    """Return the traceback without the exceptions' messages, which may quote the caller."""
+    return "\n".join(
+        f"{type(link).__module__}.{type(link).__qualname__}\n"
+        + "".join(traceback.format_tb(link.__traceback__))
+        for link in _chain(error)
+    )
+
+
+def slugs() -> dict[str, type[GlossError]]:
+    """Return every kind of problem by its slug; the first class that bears it describes it."""
+    kinds: dict[str, type[GlossError]] = {}
+    for kind in GlossError.tree():
+        kinds.setdefault(kind.slug, kind)
+    return kinds
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _from_werkzeug(error: HTTPException) -> Response:
+    status = error.code or SERVER_FAULT
+    if status >= SERVER_FAULT:
+        return _unexpected(error)
+    response = problem_response(BY_STATUS.get(status, errors.MalformedBody)())
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log_unexpected(error)
+    return problem_response(errors.Internal())
+
+
+def _pages() -> Blueprint:
+    pages = Blueprint("problems", __name__)
+    kinds = slugs()
+
+    @pages.get("/problems/<slug>")
+    def problem_page(slug: str) -> Response:
+        """Explain one kind of problem, to a person or to a program."""
+        if slug not in kinds:
+            raise errors.NotFound("There is no such kind of problem.")
+        about = _about(kinds[slug])
+        wanted = request.accept_mimetypes.best_match(["text/html", "application/json"])
+        if wanted == "application/json":
+            return Response(msgspec.json.encode(about), content_type="application/json; charset=utf-8")
+        return Response(
+            PAGE.format_map({name: escape(str(value)) for name, value in about.items()}),
+            content_type="text/html; charset=utf-8",
+        )
+
+    return pages
+
+
+def _about(kind: type[GlossError]) -> dict[str, Any]:
+    return {
+        "type": f"/problems/{kind.slug}",
+        "slug": kind.slug,
+        "title": kind.title,
+        "status": kind.status,
+        "meaning": kind.meaning,
+    }
