@@ -1,0 +1,357 @@
+/** The types of gloss.js: what goes in, what comes back, and how it fails. */
+
+/** Counts of tokens and their price; present at every end, also after a cancel or an error. */
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  cached_input_tokens: number;
+  reasoning_tokens: number;
+  /** A decimal; null where the model's price is not known. */
+  cost_usd: string | null;
+  /** True when a part was counted by the service and not reported by the provider. */
+  estimated: boolean;
+  from_cache: boolean;
+}
+
+export type FinishReason =
+  | "stop"
+  | "length"
+  | "deadline"
+  | "budget"
+  | "cancelled"
+  | "superseded"
+  | "disconnected"
+  | "content_filter";
+
+/** RFC 9457; a problem may have members of its own. */
+export interface Problem {
+  /** A path that resolves to a page about it. */
+  type: string;
+  title: string;
+  status: number;
+  detail?: string;
+  /** The stream. */
+  instance?: string;
+  errors?: { field: string; problem: string }[];
+  tokens?: number;
+  limit?: number;
+  retry_after_s?: number;
+  [member: string]: unknown;
+}
+
+// Events: start (text | notice | the use case's own)* (finish | error)
+
+interface Numbered {
+  /** Counts from 1 without gaps. */
+  id: number;
+}
+
+export interface StartEvent extends Numbered {
+  type: "start";
+  stream: string;
+  use_case: string;
+  model: string;
+  /** File and version: `translate@3`. */
+  prompt: string;
+  input_tokens: number;
+  limits: { max_output_tokens: number; deadline_s: number };
+  /** RFC 3339. */
+  created: string;
+  session?: string;
+  turn?: number;
+}
+
+export interface TextEvent extends Numbered {
+  type: "text";
+  text: string;
+  /** With several targets: which one this belongs to. */
+  target?: string;
+  /** With several texts: which one this belongs to, from 0. */
+  text_index?: number;
+}
+
+/** Something to know that ends nothing. */
+export interface NoticeEvent extends Numbered {
+  type: "notice";
+  code: string;
+  detail: string;
+}
+
+export interface FinishEvent extends Numbered {
+  type: "finish";
+  reason: FinishReason;
+  usage: Usage;
+  chars: number;
+  /** Of the joined text in UTF-8, hexadecimal. */
+  sha256: string;
+  timing: { first_text_ms: number | null; total_ms: number };
+}
+
+export interface ErrorEvent extends Numbered {
+  type: "error";
+  problem: Problem;
+  usage: Usage;
+  /** True if text was sent before it. */
+  partial: boolean;
+}
+
+export type CoreEvent = StartEvent | TextEvent | NoticeEvent | FinishEvent | ErrorEvent;
+
+// translate
+
+export interface DetectedEvent extends Numbered {
+  type: "detected";
+  language: string;
+  /** From 0 to 1. */
+  confidence: number;
+}
+
+/** One piece of the source with its translation, after the `text` events that made it up. */
+export interface SegmentEvent extends Numbered {
+  type: "segment";
+  index: number;
+  text_index: number;
+  target: string;
+  source: string;
+  text: string;
+  from_memory: boolean;
+}
+
+export type TranslateEvent = CoreEvent | DetectedEvent | SegmentEvent;
+
+// tutor
+
+export interface StepStartEvent extends Numbered {
+  type: "step.start";
+  /** Steps are numbered per session. */
+  n: number;
+  title: string;
+  /** Grows when the same step is told anew. */
+  rev: number;
+}
+
+export interface StepEndEvent extends Numbered {
+  type: "step.end";
+  n: number;
+}
+
+export interface CheckEvent extends Numbered {
+  type: "check";
+  /** Send it back with the answer. */
+  check: string;
+  n: number;
+  kind: "number" | "short" | "choice" | "explain";
+  concept: string;
+  question: string;
+  choices: { label: string; text: string }[];
+}
+
+export interface HintEvent extends Numbered {
+  type: "hint";
+  level: number;
+}
+
+export interface GradeEvent extends Numbered {
+  type: "grade";
+  check: string;
+  verdict: "right" | "wrong" | "partial" | "unclear";
+  reason: string;
+}
+
+export interface MasteryEvent extends Numbered {
+  type: "mastery";
+  concept: string;
+  before: number;
+  after: number;
+  evidence: string;
+}
+
+export interface CalcEvent extends Numbered {
+  type: "calc";
+  expression: string;
+  value: string;
+  verified: boolean;
+}
+
+/** A false equation that had been shown, and what is right. */
+export interface CorrectionEvent extends Numbered {
+  type: "correction";
+  n: number;
+  said: string;
+  is: string;
+}
+
+export interface WithheldEvent extends Numbered {
+  type: "withheld";
+  why: string;
+}
+
+export type TutorEvent =
+  | CoreEvent
+  | StepStartEvent
+  | StepEndEvent
+  | CheckEvent
+  | HintEvent
+  | GradeEvent
+  | MasteryEvent
+  | CalcEvent
+  | CorrectionEvent
+  | WithheldEvent;
+
+/** An event of a use case that these types do not know. */
+export interface OtherEvent extends Numbered {
+  type: string;
+  [field: string]: unknown;
+}
+
+// Requests
+
+/** What every use case takes besides its own fields. */
+export interface RequestOptions {
+  /** Never above the service's own cap: a larger number is refused. */
+  max_output_tokens?: number;
+  deadline_s?: number;
+  model?: string;
+  /** The least that one `text` event holds. */
+  granularity?: "token" | "word" | "sentence";
+}
+
+export interface TranslateFields {
+  text: string | string[];
+  /** BCP 47. */
+  target: string | string[];
+  /** BCP 47; detected when absent. */
+  source?: string;
+  format?: "text";
+  formality?: "default" | "more" | "less";
+  /** Text that helps and is not translated. */
+  context?: string;
+  /** Up to 10 short rules of style. */
+  instructions?: string[];
+  options?: RequestOptions;
+}
+
+/** The first request of a lesson. */
+export interface TutorBegin {
+  topic?: string;
+  problem?: string;
+  level?: string;
+  language?: string;
+  mode?: "explain";
+  options?: RequestOptions;
+}
+
+/** A later one: a message, an answer, or an action on a step. */
+export type TutorContinue = { session: string; options?: RequestOptions } & (
+  | { message: string }
+  | { answer: { check: string; value: string } }
+  | { action: "simplify" | "another_way" | "example"; step: number }
+);
+
+export type TutorFields = TutorBegin | TutorContinue;
+
+// The client
+
+export interface ReadingOptions {
+  /** Closes the connection; a stream that this call started is cancelled on the server as well. */
+  signal?: AbortSignal;
+  /** Sent as `Authorization: Bearer …`: an API key on servers, a client token in browsers. */
+  key?: string;
+  /** Where Gloss is; by default where gloss.js came from. Needed in Node and in bundles. */
+  baseUrl?: string | URL;
+  /** `ndjson` by default; `sse` for networks that let only event streams through unbuffered. */
+  encoding?: "ndjson" | "sse";
+  /** Gets every line as it came, heartbeats included. */
+  onLine?: (line: string) => void;
+  /** After so many milliseconds without a byte the connection is given up; 60,000 by default. */
+  silenceMs?: number;
+  /** The longest line that is accepted, in characters; 8 Mi by default. */
+  lineLimit?: number;
+  fetch?: typeof globalThis.fetch;
+}
+
+export interface ResumeOptions extends ReadingOptions {
+  /** The number of the last event that is known; 0 reads from the beginning. */
+  after?: number;
+  /** The text that came until `after`: then the hash at the end can be checked. */
+  text?: string;
+}
+
+export interface Collected<E> {
+  id: string;
+  text: string;
+  events: E[];
+  /** Null where nothing was left to read. */
+  finish: FinishEvent | null;
+}
+
+/** One reading of one stream; iterate it once. */
+export class GlossStream<E = OtherEvent> implements AsyncIterable<E> {
+  private constructor();
+  /** Null until the service has answered. */
+  readonly id: string | null;
+  readonly lastId: number;
+  /** All text so far. It is the whole answer only when `finish` says so. */
+  readonly text: string;
+  readonly start: StartEvent | null;
+  readonly finish: FinishEvent | null;
+  [Symbol.asyncIterator](): AsyncGenerator<E, void, undefined>;
+  collect(): Promise<Collected<E>>;
+  /** Ends the stream on the server; the loop then gets `finish` with what it has cost. */
+  stop(): Promise<void>;
+}
+
+/** What each use case takes and says; a deployment's own ones can be declared into it. */
+export interface UseCases {
+  translate: { fields: TranslateFields; event: TranslateEvent };
+  tutor: { fields: TutorFields; event: TutorEvent };
+}
+
+type FieldsOf<U extends string> = U extends keyof UseCases ? UseCases[U]["fields"] : Record<string, unknown>;
+type EventOf<U extends string> = U extends keyof UseCases ? UseCases[U]["event"] : OtherEvent;
+
+/** Start a stream; nothing is sent before the first event is asked for. */
+export function stream<U extends string>(
+  useCase: U,
+  fields: FieldsOf<U>,
+  options?: ReadingOptions,
+): GlossStream<EventOf<U>>;
+
+/** Read a stream that exists; leaving the loop leaves it running. */
+export function read<E = OtherEvent>(id: string, options?: ResumeOptions): GlossStream<E>;
+
+/** The whole answer's text; throws where the answer is not whole. */
+export function text<U extends string>(
+  useCase: U,
+  fields: FieldsOf<U>,
+  options?: ReadingOptions,
+): Promise<string>;
+
+// Errors
+
+export class GlossError extends Error {
+  readonly id: string | null;
+  readonly lastId: number;
+  readonly text: string;
+}
+
+/** The service said what is wrong. */
+export class GlossProblem extends GlossError {
+  readonly problem: Problem;
+  readonly status: number;
+  /** The last part of the problem's type: `rate-limited`. */
+  readonly slug: string;
+  /** Seconds; null where nothing was said. */
+  readonly retryAfter: number | null;
+  /** The `error` event; null where the request was refused before the first byte. */
+  readonly event: ErrorEvent | null;
+}
+
+/** The answer is not whole; read on with `read(error.id, { after: error.lastId, text: error.text })`. */
+export class GlossInterrupted extends GlossError {
+  /** Set by `text()` where the stream ended, but not with a whole answer. */
+  readonly finish: FinishEvent | null;
+}
+
+/** What came is not what the contract promises. */
+export class GlossProtocolError extends GlossError {}

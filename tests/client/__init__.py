@@ -1,0 +1,1 @@
+"""The client that others import, run by Node."""
