@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import gevent
 import tiktoken
@@ -78,7 +78,7 @@ class Counter:
         encoding = load(self.vocabulary)
         if len(text) <= LONG_CHARS:
             return work(encoding, text, *more)
-        return cast("T", gevent.get_hub().threadpool.apply(work, (encoding, text, *more)))
+        return gevent.get_hub().threadpool.apply(work, (encoding, text, *more))
 
 
 class OutputMeter:
