@@ -5,9 +5,10 @@ file's caps; ``Settings.named`` tells the two apart. README's table is made from
 """
 
 import ipaddress
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -59,6 +60,9 @@ class Settings(BaseSettings):
     )
     model_file: str | None = setting(
         None, "GLOSS_MODEL_FILE", "A GGUF file of your own for the embedded model of `make run`."
+    )
+    cache_home: Path | None = setting(
+        None, "XDG_CACHE_HOME", "`make run` keeps the embedded model in its folder `gloss`; unset: ~/.cache."
     )
     context_window: int | None = setting(
         None, "GLOSS_CONTEXT_WINDOW",
@@ -171,3 +175,12 @@ class Settings(BaseSettings):
     def named(self, name: str) -> bool:
         """Tell whether the deployment set this itself, and so beats a prompt file."""
         return name in self.model_fields_set
+
+
+def read() -> Settings:
+    """Read the environment and ``.env``; raises SystemExit naming what is wrong, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise SystemExit("Settings that are not right:\n  " + "\n  ".join(wrong)) from None
