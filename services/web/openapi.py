@@ -1,0 +1,179 @@
+"""The OpenAPI 3.1 document: every route, the four encodings, what can go wrong.
+
+Made once, at start, from the registry; what the bodies look like is in ``schemas.py``.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from services.streams.use_case import UseCase
+from services.web.schemas import JSON_TYPE, Json, input_refs, problem_responses, ref, schemas
+
+# Statuses of problems: of every private route, of one that names something, of one that starts.
+PRIVATE = (400, 401, 403, 405, 500)
+NAMED = (*PRIVATE, 404)
+READS = (*NAMED, 406, 422, 502, 504)
+STARTS = (*READS, 408, 409, 413, 415, 503)
+PUBLIC = (400, 403, 405, 500)
+
+
+def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> Json:
+    """Return the document; ``keyed`` tells whether private routes ask for a key."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Gloss",
+            "version": version,
+            "summary": "The streaming language service",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": {
+            **_start_paths(use_cases),
+            **_stream_paths(),
+            **_session_paths(),
+            **_public_paths(),
+        },
+        "components": {
+            "schemas": schemas(use_cases.values()),
+            "responses": problem_responses(),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}] if keyed else [],
+    }
+
+
+def _start_paths(use_cases: Mapping[str, UseCase]) -> Json:
+    inputs = input_refs(use_cases.values())
+    return {f"/v1/{name}": {"post": _start(given, inputs[name])} for name, given in use_cases.items()}
+
+
+def _start(use_case: UseCase, schema: Json) -> Json:
+    return {
+        "operationId": f"start-{use_case.name}",
+        "summary": use_case.title,
+        "requestBody": {
+            "required": True,
+            "content": {JSON_TYPE: {"schema": schema, "example": dict(use_case.example)}},
+        },
+        "responses": {
+            "200": {**_encodings("The answer, as it comes"), "headers": _stream_headers()},
+            **_problems(STARTS),
+        },
+    }
+
+
+def _stream_paths() -> Json:
+    stream = _path_parameter("stream", "the id of the stream, as in `Gloss-Stream`")
+    after = {"type": "integer", "minimum": 0}
+    cursor = [
+        {"name": "after", "in": "query", "schema": after, "description": "the last event that you have"},
+        {"name": "Last-Event-ID", "in": "header", "schema": after, "description": "the same, and wins"},
+    ]
+    read = {
+        "200": {**_encodings("The events after the one named"), "headers": _stream_headers()},
+        "204": {"description": "Nothing is left after the end"},
+    }
+    cancelled = {
+        "202": {"description": "It is being cancelled"},
+        "204": {"description": "It had ended"},
+    }
+    status = {"200": _json_response("Where the stream is", ref("schemas", "status"))}
+    return {
+        "/v1/streams/{stream}": {
+            "parameters": [stream],
+            "get": _operation("read-stream", "Read a stream, from the start or on", read, READS)
+            | {"parameters": cursor},
+            "delete": _operation("cancel-stream", "Cancel a stream", cancelled, NAMED),
+        },
+        "/v1/streams/{stream}/status": {
+            "parameters": [stream],
+            "get": _operation("stream-status", "Look at a stream without reading it", status, NAMED),
+        },
+    }
+
+
+def _session_paths() -> Json:
+    session = _path_parameter("session", "the id of the session, as in `start.session`")
+    found = {"200": _json_response("Its turns and its state", {"type": "object"})}
+    gone = {"204": {"description": "It is forgotten"}}
+    return {
+        "/v1/sessions/{session}": {
+            "parameters": [session],
+            "get": _operation("read-session", "Look at a session", found, NAMED),
+            "delete": _operation("forget-session", "Forget a session", gone, NAMED),
+        },
+    }
+
+
+def _public_paths() -> Json:
+    anything, listed = {"type": "object"}, {"type": "array", "items": {"type": "object"}}
+    healthy = {"200": _json_response("Alive", anything)}
+    ready = {
+        "200": _json_response("Ready for traffic", anything),
+        "503": _json_response("Not ready; `checks` tells why", anything),
+    }
+    explained = {"200": _text_response("About this kind of problem", "text/html", JSON_TYPE)}
+    asset = _path_parameter("name", "the file's name")
+    slug = _path_parameter("slug", "the kind of problem")
+    offered = {"200": _json_response("What can be asked for", listed)}
+    described = {"200": _json_response("This document", anything)}
+    return {
+        "/": _public("page", "The page", {"200": _text_response("The page", "text/html")}),
+        "/assets/{name}": _public(
+            "asset", "A file of the page", {"200": _text_response("The file", "text/*")}, asset
+        ),
+        "/healthz": _public("healthz", "Is the process alive?", healthy),
+        "/readyz": _public("readyz", "May traffic be sent here?", ready),
+        "/v1/use-cases": _public("use-cases", "What can be asked for", offered),
+        "/openapi.json": _public("openapi", "This document", described),
+        "/problems/{slug}": _public("problem", "What a problem means", explained, slug),
+    }
+
+
+def _public(name: str, summary: str, responses: Json, parameter: Json | None = None) -> Json:
+    statuses = (*PUBLIC, 404) if parameter else PUBLIC
+    item: Json = {"get": _operation(name, summary, responses, statuses) | {"security": []}}
+    return item | ({"parameters": [parameter]} if parameter else {})
+
+
+def _operation(name: str, summary: str, responses: Json, problems: Iterable[int]) -> Json:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": responses | _problems(problems),
+    }
+
+
+def _path_parameter(name: str, what: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": what}
+
+
+def _stream_headers() -> Json:
+    text = {"schema": {"type": "string"}}
+    return {"Gloss-Stream": text, "Content-Location": text}
+
+
+def _encodings(what: str) -> Json:
+    event = ref("schemas", "event")
+    lines = {"type": "string", "contentMediaType": JSON_TYPE, "contentSchema": event}
+    return {
+        "description": f"{what}, in the encoding that `Accept` asks for",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}},
+            "application/x-ndjson": {"schema": lines},
+            "text/event-stream": {"schema": lines},
+            JSON_TYPE: {"schema": ref("schemas", "result")},
+        },
+    }
+
+
+def _json_response(what: str, schema: Json) -> Json:
+    return {"description": what, "content": {JSON_TYPE: {"schema": schema}}}
+
+
+def _text_response(what: str, *types: str) -> Json:
+    return {"description": what, "content": {kind: {} for kind in types}}
+
+
+def _problems(statuses: Iterable[int]) -> Json:
+    return {str(status): ref("responses", f"problem.{status}") for status in sorted(statuses)}
