@@ -1,0 +1,108 @@
+"""gunicorn's settings, each with its reason.
+
+Heroku's buildpack and GUNICORN_CMD_ARGS may add to them; what would break a promise is put right
+in ``enforce``.
+
+The application is not preloaded: the worker patches the standard library for gevent before it
+imports anything of ours, and what was imported earlier would keep the blocking parts.
+"""
+
+import sys
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+
+from services import settings as declared
+from services.launch.address import bind_host, netloc
+
+settings = declared.read()
+
+bind = netloc(bind_host(settings.host), settings.port)
+
+# State (streams, sessions) is in this process's memory, so a second worker would not know it.
+workers = 1
+
+# A stream is a greenlet: thousands of silent ones cost memory and nothing else.
+worker_class = "gevent"
+worker_connections = settings.max_streams + 500  # all streams, and those who cancel or ask how it is
+
+# Longer than the 90 s for which Heroku's router keeps an idle connection; if we closed it first, the
+# router would write its next request into nothing (H13, H18).
+keepalive = 100
+
+# On SIGTERM Heroku kills after 30 s, so streams get 20 to come to an end, and the process the rest.
+graceful_timeout = 20
+
+# The worker signs every second from its hub: after 30 s without one, it hangs.
+timeout = 30
+
+# A worker that is replaced after so many requests would kill its streams.
+max_requests = 0
+
+# What Heroku's router allows at most; read tokens in URLs are far shorter.
+limit_request_line = 8190
+limit_request_field_size = 8190
+limit_request_fields = 100
+
+# One encoding of frames: chunked HTTP/1.1. A proxy in front may speak HTTP/2 to browsers.
+http_protocols = "h1"
+
+# No header of a client may set the path or the prefix of a request.
+forwarder_headers = ""
+
+# On by default, and anybody who can open it can stop the service.
+control_socket_disable = True
+
+# Method and path, never the query (%(r)s, %(q)s), which may carry a token, nor the referrer (%(f)s).
+# Off unless a deployment asks for it: GUNICORN_CMD_ARGS="--access-logfile -".
+access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(b)s %(L)ss'
+
+
+def on_starting(server: Any) -> None:
+    """Put right what a promise depends on, and say what runs."""
+    enforce(server)
+    server.log.info(
+        "Effective: bind %s, one worker (%s), %d connections, keep-alive %d s, grace %d s.",
+        ",".join(server.cfg.bind),
+        server.cfg.worker_class_str,
+        server.cfg.worker_connections,
+        server.cfg.keepalive,
+        server.cfg.graceful_timeout,
+    )  # fmt: skip - the values stand as in the text
+    server.log.info("Streams and sessions live in memory: a restart ends the ones and forgets the others.")
+
+
+def on_reload(server: Any) -> None:
+    """Put it right again: a reload reads command line and environment anew."""
+    enforce(server)
+
+
+def enforce(server: Any) -> None:
+    """Overrule WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the command line where they break a promise."""
+    if server.cfg.preload_app:
+        raise SystemExit("--preload cannot be used: gevent must patch before the application is imported.")
+    if server.cfg.workers != 1 or settings.web_concurrency != 1:
+        server.log.warning(
+            "One worker runs, whatever WEB_CONCURRENCY or --workers say: state is in its memory."
+        )
+    server.cfg.set("workers", 1)
+    server.num_workers = 1
+    server.cfg.set("access_log_format", access_log_format)
+    server.cfg.set("control_socket_disable", True)  # noqa: FBT003 - gunicorn's signature
+
+
+def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
+    """Refuse a second worker by SIGTTIN."""
+    if old_value is not None and new_value > 1:
+        server.num_workers = 1
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Let an application that refuses to start say why in one line, and not be started again.
+
+    gunicorn would restart a worker that ended by SystemExit for ever.
+    """
+    refusal = sys.exception()
+    if not worker.booted and isinstance(refusal, SystemExit) and isinstance(refusal.code, str):
+        sys.stderr.write(f"{refusal.code}\n")
+        sys.exit(Arbiter.APP_LOAD_ERROR)
