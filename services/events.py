@@ -57,7 +57,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     total_ms: int
 
 
-class Start(Event, tag="start", omit_defaults=True):
+class Start(Event, frozen=True, tag="start", omit_defaults=True):
     """The first event: it leaves before the provider has said anything."""
 
     stream: str
@@ -71,7 +71,7 @@ class Start(Event, tag="start", omit_defaults=True):
     turn: int | None = None
 
 
-class Text(Event, tag="text", omit_defaults=True):
+class Text(Event, frozen=True, tag="text", omit_defaults=True):
     """One piece of the answer; with several targets or texts it says which one it belongs to."""
 
     text: str
@@ -79,14 +79,14 @@ class Text(Event, tag="text", omit_defaults=True):
     text_index: int | None = None
 
 
-class Notice(Event, tag="notice"):
+class Notice(Event, frozen=True, tag="notice"):
     """Something that the client should know and that ends nothing."""
 
     code: str
     detail: str
 
 
-class Finish(Event, tag="finish"):
+class Finish(Event, frozen=True, tag="finish"):
     """The end that was meant; ``sha256`` is of the joined text in UTF-8, ``chars`` its length."""
 
     reason: FinishReason
@@ -96,7 +96,7 @@ class Finish(Event, tag="finish"):
     timing: Timing
 
 
-class Error(Event, tag="error"):
+class Error(Event, frozen=True, tag="error"):
     """The end that was not meant; ``partial`` is true if text was sent before it."""
 
     problem: dict[str, Any]

@@ -35,6 +35,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     stop: tuple[str, ...] = ()
 
+    def limited_to(self, output_tokens: int) -> "Request":
+        """Return the same request with another output cap."""
+        return msgspec.structs.replace(self, max_output_tokens=output_tokens)
+
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider says that a call has used, in tokens.

@@ -39,8 +39,9 @@ class Settings(BaseSettings):
         1, "WEB_CONCURRENCY", "Read and reported only: state is in memory, so one worker runs.", ge=1
     )
     trusted_hosts: Words = setting(
-        (), "TRUSTED_HOSTS",
-        "Comma-separated Host names served. Unset on loopback: the loopback names; elsewhere: any, where keys exist.",
+        (),
+        "TRUSTED_HOSTS",
+        "Comma-separated Host names served. Unset: on loopback its names, elsewhere any, where keys exist.",
     )
 
     # Which model answers
@@ -51,12 +52,14 @@ class Settings(BaseSettings):
         None, "OPENAI_BASE_URL", "Any OpenAI-compatible endpoint, as the openai SDK names it."
     )
     model: str | None = setting(
-        None, "GLOSS_MODEL",
+        None,
+        "GLOSS_MODEL",
         f"Unset: `{DEFAULT_MODEL}`, or with a base URL the first of its `/v1/models`.",
     )
     models: Words = setting(
-        (), "GLOSS_MODELS",
-        "Comma-separated models that `options.model` may name; `*` stands for any run of letters. Unset: only the default.",
+        (),
+        "GLOSS_MODELS",
+        "Comma-separated models that `options.model` may name, `*` for any letters. Unset: the default.",
     )
     model_file: str | None = setting(
         None, "GLOSS_MODEL_FILE", "A GGUF file of your own for the embedded model of `make run`."
@@ -65,18 +68,21 @@ class Settings(BaseSettings):
         None, "XDG_CACHE_HOME", "`make run` keeps the embedded model in its folder `gloss`; unset: ~/.cache."
     )
     context_window: int | None = setting(
-        None, "GLOSS_CONTEXT_WINDOW",
+        None,
+        "GLOSS_CONTEXT_WINDOW",
         "Unset: what the price table knows of the model. A call that does not fit is never made.",
-        unit="tokens", ge=256,
+        unit="tokens",
+        ge=256,
     )
 
     # Who may call
     keys: Words = setting(
-        (), "GLOSS_KEYS",
-        "Entries as `make key` prints them, separated by commas or white space. Hashes only, so they need no disk.",
+        (),
+        "GLOSS_KEYS",
+        "Entries as `make key` prints them, by commas or white space. Hashes only, so they need no disk.",
     )
     open: bool = setting(
-        False, "GLOSS_OPEN", "Serve everybody without a key beyond loopback, on purpose."
+        default=False, env="GLOSS_OPEN", why="Serve everybody without a key beyond loopback, on purpose."
     )
     cors_origins: Words = setting(
         (), "GLOSS_CORS_ORIGINS", "Comma-separated origins whose pages may call, exact."
@@ -84,53 +90,80 @@ class Settings(BaseSettings):
 
     # What one request may weigh
     max_body_bytes: int = setting(
-        4 * MIB, "GLOSS_MAX_BODY_BYTES",
-        "64,000 tokens of any script, escaped as JSON, fit into it.", unit="bytes", ge=1024,
+        4 * MIB,
+        "GLOSS_MAX_BODY_BYTES",
+        "64,000 tokens of any script, escaped as JSON, fit into it.",
+        unit="bytes",
+        ge=1024,
     )
     body_s: float = setting(
-        10, "GLOSS_BODY_S", "A body that trickles in longer holds a connection for nothing.",
-        unit="s", gt=0,
+        10,
+        "GLOSS_BODY_S",
+        "A body that trickles in longer holds a connection for nothing.",
+        unit="s",
+        gt=0,
     )
     max_input_tokens: int = setting(
-        16_000, "GLOSS_MAX_INPUT_TOKENS",
-        "Unset: the prompt file's cap, else this; some 25 pages.", unit="tokens", ge=1,
+        16_000,
+        "GLOSS_MAX_INPUT_TOKENS",
+        "Unset: the prompt file's cap, else this; some 25 pages.",
+        unit="tokens",
+        ge=1,
     )
     max_output_tokens: int = setting(
-        2_000, "GLOSS_MAX_OUTPUT_TOKENS",
-        "Unset: the prompt file's cap, else this; some three pages.", unit="tokens", ge=1,
+        2_000,
+        "GLOSS_MAX_OUTPUT_TOKENS",
+        "Unset: the prompt file's cap, else this; some three pages.",
+        unit="tokens",
+        ge=1,
     )
     deadline_s: float = setting(
-        120, "GLOSS_DEADLINE_S", "Unset: the prompt file's, else this; the whole stream by wall clock.",
-        unit="s", gt=0,
+        120,
+        "GLOSS_DEADLINE_S",
+        "Unset: the prompt file's, else this; the whole stream by wall clock.",
+        unit="s",
+        gt=0,
     )
 
     # How long a provider may be silent
     first_text_s: float = setting(
-        25, "GLOSS_FIRST_TEXT_S",
+        25,
+        "GLOSS_FIRST_TEXT_S",
         "Content, not bytes. Below Heroku's 30 s to the first byte; the embedded model gets 120.",
-        unit="s", gt=0,
+        unit="s",
+        gt=0,
     )
     between_text_s: float = setting(
-        20, "GLOSS_BETWEEN_TEXT_S", "Content, not bytes. Below the 55 s after which Heroku's router cuts.",
-        unit="s", gt=0,
+        20,
+        "GLOSS_BETWEEN_TEXT_S",
+        "Content, not bytes. Below the 55 s after which Heroku's router cuts.",
+        unit="s",
+        gt=0,
     )
-    connect_s: float = setting(
-        5, "GLOSS_CONNECT_S", "To the provider; the openai SDK's own.", unit="s", gt=0
-    )
+    connect_s: float = setting(5, "GLOSS_CONNECT_S", "To the provider; the openai SDK's own.", unit="s", gt=0)
     attempts: int = setting(
-        3, "GLOSS_ATTEMPTS", "At the provider for one call, all before its first text; the openai SDK's own.",
-        ge=1, le=10,
+        3,
+        "GLOSS_ATTEMPTS",
+        "At the provider for one call, all before its first text; the openai SDK's own.",
+        ge=1,
+        le=10,
     )
     attempts_within_s: float = setting(
         10, "GLOSS_ATTEMPTS_WITHIN_S", "No attempt begins later: a person is waiting.", unit="s", gt=0
     )
     parallel_calls: int = setting(
-        4, "GLOSS_PARALLEL_CALLS", "Calls of one stream at a time; more gains little and eats rate limits.",
-        ge=1, le=64,
+        4,
+        "GLOSS_PARALLEL_CALLS",
+        "Calls of one stream at a time; more gains little and eats rate limits.",
+        ge=1,
+        le=64,
     )
     max_event_bytes: int = setting(
-        MIB, "GLOSS_MAX_EVENT_BYTES", "One event of the provider's stream; a larger one is a fault or an attack.",
-        unit="bytes", ge=1024,
+        MIB,
+        "GLOSS_MAX_EVENT_BYTES",
+        "One event of the provider's stream; a larger one is a fault or an attack.",
+        unit="bytes",
+        ge=1024,
     )
 
     # What readers get
@@ -138,8 +171,11 @@ class Settings(BaseSettings):
         10, "GLOSS_HEARTBEAT_S", "Sent after this much silence; proxies give up from 30 s on.", unit="s", gt=0
     )
     json_s: float = setting(
-        25, "GLOSS_JSON_S",
-        "An answer in one piece ends by then: Heroku's router gives up at 30.", unit="s", gt=0,
+        25,
+        "GLOSS_JSON_S",
+        "An answer in one piece ends by then: Heroku's router gives up at 30.",
+        unit="s",
+        gt=0,
     )
     retention_s: float = setting(
         600, "GLOSS_RETENTION_S", "A stream can be read again for so long after its end.", unit="s", ge=0
@@ -157,7 +193,11 @@ class Settings(BaseSettings):
     @field_validator("trusted_hosts", "models", "cors_origins", mode="before")
     @classmethod
     def _by_comma(cls, value: object) -> object:
-        return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+        return (
+            tuple(word.strip() for word in value.split(",") if word.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("keys", mode="before")
     @classmethod

@@ -46,7 +46,7 @@ TAIL_CHARS = 2_000  # a text without borders is settled here all the same, else 
 PER_MESSAGE = 3  # openai-cookbook, "How to count tokens with tiktoken", section 6
 PER_ANSWER = 3  # the same: each answer is primed with <|start|>assistant<|message|>
 
-BORDER = re.compile(r".*(?<=[^\W\d_])(?=[ \n,.;:!?、。，！？])", re.DOTALL)  # noqa: RUF001 - marks of Chinese
+BORDER = re.compile(r".*(?<=[^\W\d_])(?=[ \n,.;:!?、。，！？])", re.DOTALL)
 
 
 class BrokenVocabularyError(Exception):
@@ -131,7 +131,7 @@ class OutputMeter:
 
 
 @functools.cache
-def counter(model: str) -> Counter:
+def counter_of(model: str) -> Counter:
     """Return the counter for a model; one that is not known is counted as the newest are."""
     try:
         named = encoding_name_for_model(model)

@@ -7,7 +7,8 @@ The transform is pure. It yields, in the order in which things happen,
     (Call, …)      several at once, answered with as many Answers; they run in parallel
     Remember       becomes the session's state
 
-and never sees HTTP, a store, a clock or a provider. Feeding answers in is all a test needs.
+and may return the finish reason; without one, that of its last call counts. It never sees
+HTTP, a store, a clock or a provider. Feeding answers in is all that a test needs.
 A transform that needs no session, and one call only, is written as ``one_call(…)``.
 """
 
@@ -19,7 +20,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeAlias
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.events import Event, Text
+from services.events import Event, FinishReason, Text
 from services.llm import DoneReason, Message
 
 Granularity: TypeAlias = Literal["token", "word", "sentence"]
@@ -74,7 +75,8 @@ class Answer(Protocol):
     reason: DoneReason | None
 
     def __iter__(self) -> Iterator[str]: ...
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Want no more of it."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Context:
 
 
 Value: TypeAlias = Event | Call | tuple[Call, ...] | Remember
-Transform: TypeAlias = Generator[Value, Any, None]
+Transform: TypeAlias = Generator[Value, Any, FinishReason | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,8 @@ class UseCase:
 
     ``name`` is the path, the prompt file and the scope; ``events`` the types that it adds to
     the grammar; ``example`` a body that works; ``sessions`` tells whether it remembers;
-    ``result`` adds members to the JSON result. A transform raises ``errors.GlossError`` before
+    ``result`` adds members to the JSON result, ``show`` gives what a
+    caller may see of a session's state. A transform raises ``errors.GlossError`` before
     its first value for what only it can refuse (a check that does not exist, say).
     """
 
@@ -136,6 +139,7 @@ class UseCase:
     example: Mapping[str, object] = field(default_factory=dict)
     sessions: bool = False
     result: Callable[[Iterable[Event]], dict[str, Any]] = lambda _events: {}
+    show: Callable[[Any], Any] = lambda state: state
 
     def __post_init__(self) -> None:
         """Refuse a name that could not be a path, a file and a scope at once."""
@@ -151,6 +155,7 @@ def one_call(variables: Callable[[Any], Mapping[str, object]]) -> Callable[..., 
         answer = yield Call(variables=variables(given))
         for delta in answer:
             yield Text(text=delta)
+        return None
 
     return transform
 

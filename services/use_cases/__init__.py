@@ -1,1 +1,5 @@
-"""What clients can ask for; one module or folder each, and the file is the registration."""
+"""What clients can ask for; one module or folder each, registered here."""
+
+from services.streams.use_case import UseCase
+
+USE_CASES: dict[str, UseCase] = {}

@@ -2,8 +2,6 @@
 
 import logging
 import math
-import traceback
-from collections.abc import Iterator
 from html import escape
 from typing import Any
 
@@ -13,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from services import errors
 from services.errors import GlossError
+from services.telemetry import bare_traceback
 
 PROBLEM_TYPE = "application/problem+json; charset=utf-8"
 SERVER_FAULT = 500
@@ -75,30 +74,12 @@ def log_unexpected(error: BaseException) -> None:
     LOG.error("internal error\n%s", bare_traceback(error))
 
 
-def bare_traceback(error: BaseException) -> str:
-    """Return the traceback without the exceptions' messages, which may quote the caller."""
-    return "\n".join(
-        f"{type(link).__module__}.{type(link).__qualname__}\n"
-        + "".join(traceback.format_tb(link.__traceback__))
-        for link in _chain(error)
-    )
-
-
 def slugs() -> dict[str, type[GlossError]]:
     """Return every kind of problem by its slug; the first class that bears it describes it."""
     kinds: dict[str, type[GlossError]] = {}
     for kind in GlossError.tree():
         kinds.setdefault(kind.slug, kind)
     return kinds
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def _from_werkzeug(error: HTTPException) -> Response:

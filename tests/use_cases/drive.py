@@ -43,7 +43,6 @@ class Played:
         return "".join(e.text for e in self.events if hasattr(e, "text") and type(e).__name__ == "Text")
 
 
-
 def drive(
     use_case: UseCase,
     body: dict[str, Any],

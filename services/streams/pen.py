@@ -1,0 +1,54 @@
+"""Writes a stream's log, and knows what its end must report: length, hash, times."""
+
+import hashlib
+
+from services.errors import GlossError
+from services.events import Error, Event, Finish, FinishReason, Text, Timing, Usage
+from services.streams.stream import Stream
+
+
+class Pen:
+    """The only writer of one stream's log."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._append = stream.log.append
+        self._monotonic = stream.clock.monotonic
+        self._began = self._monotonic()
+        self._first_text: float | None = None
+        self._digest = hashlib.sha256()
+        self._chars = 0
+
+    def write(self, event: Event) -> None:
+        """Append an event; an empty text is no event."""
+        if type(event) is Text:
+            if not event.text:
+                return
+            if self._first_text is None:
+                self._first_text = self._monotonic()
+            self._digest.update(event.text.encode())
+            self._chars += len(event.text)
+        self._append(event)
+
+    def finish(self, reason: FinishReason, usage: Usage) -> None:
+        """Write the end that was meant."""
+        self._append(
+            Finish(
+                reason=reason,
+                usage=usage,
+                chars=self._chars,
+                sha256=self._digest.hexdigest(),
+                timing=self._timing(),
+            )
+        )
+
+    def fail(self, error: GlossError, usage: Usage) -> None:
+        """Write the end that was not meant."""
+        self._append(Error(problem=error.problem(self._stream.url), usage=usage, partial=self._chars > 0))
+
+    def _timing(self) -> Timing:
+        first = self._first_text
+        return Timing(
+            first_text_ms=None if first is None else round(1000 * (first - self._began)),
+            total_ms=round(1000 * (self._monotonic() - self._began)),
+        )

@@ -1,0 +1,71 @@
+"""From a use case's calls to requests that fit: rendered, counted, capped.
+
+What is long is rendered and counted off the hub, so that nobody else waits for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import gevent
+
+from services import llm
+from services.cost.tokens import Counter
+from services.errors import InputTooLong
+from services.prompting import Prompt
+from services.streams.calls import Planned
+from services.streams.use_case import Call
+
+# Below this many tokens an answer is no answer: refuse rather than send.
+LEAST_ROOM = 64
+# So many calls are planned on the spot; more of them leave the hub (some 50 µs each).
+ON_THE_HUB = 16
+# Our count of a foreign vocabulary is off by a few percent: keep that much of the window free.
+FOREIGN_MARGIN = 1.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Plans the calls of one stream; ``window`` is the model's, None where it is not known."""
+
+    prompts: dict[str, Prompt]
+    default: Prompt
+    model: str
+    counter: Counter
+    max_output_tokens: int
+    own_cap: bool
+    window: int | None
+
+    def plan(self, calls: Sequence[Call]) -> list[Planned]:
+        """Plan calls in their order; raises InputTooLong for one that does not fit the window."""
+        if len(calls) <= ON_THE_HUB:
+            return [self._one(call) for call in calls]
+        pool = gevent.get_hub().threadpool
+        planned: list[Planned] = pool.apply(lambda: [self._one(call) for call in calls])
+        return planned
+
+    def _one(self, call: Call) -> Planned:
+        prompt = self.prompts[call.prompt] if call.prompt else self.default
+        messages = prompt.messages(call.variables, call.history)
+        tokens = self.counter.count_messages(messages)
+        request = llm.Request(
+            model=self.model,
+            messages=messages,
+            max_output_tokens=self._cap(call, tokens),
+            temperature=prompt.caps.temperature,
+            stop=call.stop,
+        )
+        return Planned(request=request, input_tokens=tokens)
+
+    def _cap(self, call: Call, tokens: int) -> int:
+        wanted = min(call.max_output_tokens or self.max_output_tokens, self.max_output_tokens)
+        if self.window is None:
+            return wanted
+        room = self.window - int(tokens * (FOREIGN_MARGIN if self.counter.estimated else 1))
+        needed = wanted if self.own_cap else min(wanted, LEAST_ROOM)
+        if room < needed:
+            raise InputTooLong(
+                "The prompt and its answer do not fit into the model's window.",
+                tokens=tokens,
+                limit=max(0, self.window - needed),
+            )
+        return min(wanted, room)

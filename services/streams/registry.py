@@ -1,0 +1,54 @@
+"""Which streams there are: running, and for a while after their end."""
+
+import secrets
+from collections import OrderedDict
+
+from services.errors import NotFound, Overloaded
+from services.streams.clock import Clock
+from services.streams.stream import Stream
+
+# Ended streams are dropped early, oldest first, rather than grow without a bound.
+MAX_ENDED = 5_000
+
+
+def new_id() -> str:
+    """Return an unguessable id: 128 random bits in 22 characters that a URL takes as they are."""
+    return secrets.token_urlsafe(16)
+
+
+class Streams:
+    """Streams by id; an id is only good together with its owner."""
+
+    def __init__(self, clock: Clock, *, most: int, retention_s: float) -> None:
+        self._clock = clock
+        self._most = most
+        self._retention_s = retention_s
+        self._running: dict[str, Stream] = {}
+        self._ended: OrderedDict[str, Stream] = OrderedDict()
+
+    def require_room(self) -> None:
+        """Raise Overloaded if as many streams run as may."""
+        if len(self._running) >= self._most:
+            raise Overloaded(retry_after_s=1)
+
+    def add(self, stream: Stream) -> None:
+        """Keep a stream that begins."""
+        self._running[stream.id] = stream
+
+    def ended(self, stream: Stream) -> None:
+        """Keep a stream that has ended, for the retention time and no longer."""
+        self._running.pop(stream.id, None)
+        self._ended[stream.id] = stream
+        while len(self._ended) > MAX_ENDED:
+            self._ended.popitem(last=False)
+        self._clock.later(self._retention_s, lambda: self._forget(stream))
+
+    def get(self, stream_id: str, owner: str) -> Stream:
+        """Return the caller's stream; raises NotFound, also for somebody else's."""
+        stream = self._running.get(stream_id) or self._ended.get(stream_id)
+        if stream is None or stream.owner != owner:
+            raise NotFound("There is no such stream; it may have expired.")
+        return stream
+
+    def _forget(self, stream: Stream) -> None:
+        self._ended.pop(stream.id, None)

@@ -1,0 +1,53 @@
+"""One stream: its log, its clock, who reads it, and the one way to stop it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.events import FinishReason, Usage
+from services.streams.clock import Clock
+from services.streams.log import Log
+
+
+class Stopped(BaseException):
+    """Raised inside a producer that is to end as was meant.
+
+    Not an ``Exception``: no ``except Exception`` between the core and a socket may eat it.
+    """
+
+    def __init__(self, reason: FinishReason) -> None:
+        super().__init__(reason)
+        self.reason: FinishReason = reason
+
+
+@dataclass(kw_only=True, eq=False)
+class Stream:
+    """What the registry keeps; ``owner`` is the id of the caller to whom it belongs."""
+
+    id: str
+    owner: str
+    use_case: str
+    model: str
+    clock: Clock
+    log: Log = field(default_factory=Log)
+    readers: int = 0
+    own_cap: bool = False
+    usage: Callable[[], Usage] = Usage
+    interrupt: Callable[[BaseException], None] | None = None
+    session: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the path under which the stream can be read again."""
+        return f"/v1/streams/{self.id}"
+
+    def stop(self, reason: FinishReason) -> None:
+        """End the stream for this reason; the first reason counts, an ended stream is left alone."""
+        interrupt, self.interrupt = self.interrupt, None
+        if interrupt is not None and self.log.end is None:
+            interrupt(Stopped(reason))
+
+    def fail(self, error: BaseException) -> None:
+        """End the stream with an error that arose outside its producer."""
+        interrupt, self.interrupt = self.interrupt, None
+        if interrupt is not None and self.log.end is None:
+            interrupt(error)

@@ -1,0 +1,148 @@
+"""The routes of streams: HTTP on one side, ``open_stream`` and readers on the other."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from services.errors import InvalidInput, NotFound
+from services.events import Error, Event, Finish
+from services.streams.open import Core, open_stream
+from services.streams.readers import Reader
+from services.streams.stream import Stream
+from services.streams.use_case import UseCase
+from services.web.bodies import read_json
+from services.web.body import StreamBody
+from services.web.hangup import HangUp
+from services.web.keys import Keys, authenticate
+from services.web.validation import validated
+from services.wire import json as whole
+from services.wire.encoding import Encoding
+from services.wire.negotiation import JSON, negotiate
+
+NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class StreamRoutes:
+    """What can be done with a stream; ``keys`` tells who is calling."""
+
+    core: Core
+    use_cases: Mapping[str, UseCase]
+    keys: Keys
+
+    def blueprint(self) -> Blueprint:
+        """Give each route its path."""
+        streams = Blueprint("streams", __name__)
+        one = "/v1/streams/<stream_id>"
+        streams.add_url_rule("/v1/<name>", "start", self.start, methods=["POST"])
+        streams.add_url_rule(one, "read", self.read, methods=["GET"])
+        streams.add_url_rule(one, "cancel", self.cancel, methods=["DELETE"])
+        streams.add_url_rule(f"{one}/status", "status", self.status, methods=["GET"])
+        return streams
+
+    def start(self, name: str) -> Response:
+        """Start a stream and answer with it."""
+        use_case = self.use_cases.get(name)
+        caller = authenticate(request, self.keys, scope=name if use_case else None)
+        if use_case is None:
+            raise NotFound("There is no such use case; /v1/use-cases lists them.")
+        encoding = negotiate(request.headers.get("Accept"))
+        settings = self.core.settings
+        body = read_json(request, max_bytes=settings.max_body_bytes, within_s=settings.body_s)
+        given = validated(use_case.input, body)
+        patience_s = settings.json_s if encoding is JSON else None
+        stream = open_stream(self.core, use_case, given, owner=caller.key_id, patience_s=patience_s)
+        return self._answer(stream, encoding, after=0)
+
+    def read(self, stream_id: str) -> Response:
+        """Read a stream again, from the event after the one named."""
+        stream = self._stream(stream_id)
+        encoding = negotiate(request.headers.get("Accept"))
+        after = _cursor(stream)
+        if encoding is not JSON and stream.log.end is not None and after == stream.log.last_id:
+            return Response(status=204)
+        if request.method == "HEAD":  # a body that is never asked for must not hold a reader
+            return Response(content_type=encoding.content_type, headers=_headers(stream))
+        return self._answer(stream, encoding, after=after)
+
+    def cancel(self, stream_id: str) -> Response:
+        """End a stream: its provider is closed, its readers are told."""
+        stream = self._stream(stream_id)
+        if stream.log.end is not None:
+            return Response(status=204)
+        stream.stop("cancelled")
+        return Response(status=202)
+
+    def status(self, stream_id: str) -> Response:
+        """Say how a stream stands, without reading it."""
+        status = msgspec.json.encode(_status(self._stream(stream_id)))
+        return Response(status, content_type=whole.CONTENT_TYPE)
+
+    def _stream(self, stream_id: str) -> Stream:
+        return self.core.streams.get(stream_id, authenticate(request, self.keys).key_id)
+
+    def _answer(self, stream: Stream, encoding: Encoding, *, after: int) -> Response:
+        if encoding is JSON:
+            return self._in_one_piece(stream)
+        heartbeat_s = self.core.settings.heartbeat_s
+        body = StreamBody(stream, encoding, request.environ, after=after, heartbeat_s=heartbeat_s)
+        # Passed through as it is: werkzeug's own wrapper looks at each item, and we know ours.
+        return Response(
+            body, content_type=encoding.content_type, headers=_headers(stream), direct_passthrough=True
+        )
+
+    def _in_one_piece(self, stream: Stream) -> Response:
+        reader = Reader(stream)
+        watch = HangUp(request.environ, reader.leave)
+        try:
+            for _ in reader.batches(self.core.settings.heartbeat_s):
+                pass
+        finally:
+            watch.close()
+            reader.close()
+        if stream.log.end is None:
+            return Response(status=204)  # the caller has left; nobody reads this
+        events = stream.log.after(0)
+        failed = isinstance(stream.log.end, Error)
+        return Response(
+            whole.body(events, self.use_cases[stream.use_case].result(events)),
+            status=whole.status(events[-1]),
+            content_type=whole.PROBLEM_TYPE if failed else whole.CONTENT_TYPE,
+            headers=_headers(stream),
+        )
+
+
+def _cursor(stream: Stream) -> int:
+    """Return the number after which to read: ``Last-Event-ID`` wins over ``?after``."""
+    given = request.headers.get("Last-Event-ID", request.args.get("after", "0"))
+    if not NUMBER.fullmatch(given):
+        raise InvalidInput(errors=[{"field": "after", "problem": "must be the number of an event"}])
+    after = int(given)
+    if after > stream.log.last_id:
+        raise NotFound("The stream has no event of that number.")
+    return after
+
+
+def _headers(stream: Stream) -> dict[str, str]:
+    return {
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Location": stream.url,
+        "Gloss-Stream": stream.id,
+    }
+
+
+def _status(stream: Stream) -> dict[str, Any]:
+    end: Event | None = stream.log.end
+    return {
+        "state": "ended" if end else "running",
+        "last_id": stream.log.last_id,
+        "usage": stream.usage(),
+        "finish": end if isinstance(end, Finish) else None,
+        "problem": end.problem if isinstance(end, Error) else None,
+    }
