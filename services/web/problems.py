@@ -16,7 +16,7 @@ from services.telemetry import bare_traceback
 PROBLEM_TYPE = "application/problem+json; charset=utf-8"
 SERVER_FAULT = 500
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger("gloss.web")
 
 # What werkzeug raises by itself, by status; it has no business with any other.
 BY_STATUS: dict[int, type[GlossError]] = {
@@ -71,7 +71,7 @@ def problem_response(error: GlossError, instance: str | None = None) -> Response
 
 def log_unexpected(error: BaseException) -> None:
     """Log an error of ours: where it happened, and nothing of what anybody sent."""
-    LOG.error("internal error\n%s", bare_traceback(error))
+    log.error("internal error\n%s", bare_traceback(error))
 
 
 def slugs() -> dict[str, type[GlossError]]:

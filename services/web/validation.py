@@ -66,7 +66,7 @@ def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInpu
     found = [_describe(item, model, known) for item in error.errors(include_url=False, include_input=False)]
     rules: dict[str, dict[str, None]] = {}  # a dict for a set that keeps its order
     for field, rule in found:
-        if not _is_noise(field, rule, [other for other, _ in found]):
+        if not _is_noise(field, rule, found):
             rules.setdefault(field, {})[rule] = None
     return InvalidInput(
         errors=[{"field": field, "problem": " or ".join(said)} for field, said in rules.items()]
@@ -82,13 +82,16 @@ def _describe(item: ErrorDetails, model: type[BaseModel], known: set[str]) -> tu
     return _field(item["loc"], known), rule.format_map(item.get("ctx", {}))
 
 
-def _is_noise(field: str, rule: str, fields: list[str]) -> bool:
+def _is_noise(field: str, rule: str, found: list[tuple[str, str]]) -> bool:
     """Tell whether a branch of a union is meant that was not sent.
 
-    For ``text: [1]``, where a string or an array of strings may stand, pydantic says that
-    ``text`` must be a string, and that ``text[0]`` must be one; the second is what helps.
+    Where ``text`` is a string or an array of strings, pydantic answers ``[1]`` with ``text``
+    must be a string, and ``text[0]`` must be one: the fault that lies deeper is what helps.
     """
-    return rule in TYPE_RULES and any(other.startswith((f"{field}[", f"{field}.")) for other in fields)
+    return rule in TYPE_RULES and any(
+        other.startswith((f"{field}[", f"{field}.")) or (other == field and said not in TYPE_RULES)
+        for other, said in found
+    )
 
 
 def _field(loc: Iterable[str | int], known: set[str]) -> str:

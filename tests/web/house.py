@@ -1,11 +1,12 @@
 """A small app that has the real doors and problems, and rooms made for looking at them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
 
+from services.errors import GlossError
 from services.settings import Settings
 from services.web.bodies import read_json
 from services.web.doors import Doors, install_doors
@@ -59,3 +60,12 @@ def house(chosen: Settings) -> Flask:
 def get(given: FlaskClient, path: str, headers: Mapping[str, str] = HERE, **more: Any) -> Any:
     """GET with headers laid over a Host that loopback serves."""
     return given.get(path, headers={**HERE, **headers}, **more)
+
+
+def refusal(action: Callable[[], object]) -> GlossError | None:
+    """What the action is refused with; None where it is not."""
+    try:
+        action()
+    except GlossError as error:
+        return error
+    return None
