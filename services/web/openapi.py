@@ -63,7 +63,7 @@ def _start(use_case: UseCase, schema: Json) -> Json:
 
 
 def _stream_paths() -> Json:
-    stream = _path_parameter("stream", "the id of the stream, as in `Gloss-Stream`")
+    stream = _path_parameter("stream_id", "the id of the stream, as in `Gloss-Stream`")
     after = {"type": "integer", "minimum": 0}
     cursor = [
         {"name": "after", "in": "query", "schema": after, "description": "the last event that you have"},
@@ -79,13 +79,13 @@ def _stream_paths() -> Json:
     }
     status = {"200": _json_response("Where the stream is", ref("schemas", "status"))}
     return {
-        "/v1/streams/{stream}": {
+        "/v1/streams/{stream_id}": {
             "parameters": [stream],
             "get": _operation("read-stream", "Read a stream, from the start or on", read, READS)
             | {"parameters": cursor},
             "delete": _operation("cancel-stream", "Cancel a stream", cancelled, NAMED),
         },
-        "/v1/streams/{stream}/status": {
+        "/v1/streams/{stream_id}/status": {
             "parameters": [stream],
             "get": _operation("stream-status", "Look at a stream without reading it", status, NAMED),
         },
@@ -93,11 +93,11 @@ def _stream_paths() -> Json:
 
 
 def _session_paths() -> Json:
-    session = _path_parameter("session", "the id of the session, as in `start.session`")
-    found = {"200": _json_response("Its turns and its state", {"type": "object"})}
+    session = _path_parameter("session_id", "the id of the session, as in `start.session`")
+    found = {"200": _json_response("Its turns and its state", ref("schemas", "session"))}
     gone = {"204": {"description": "It is forgotten"}}
     return {
-        "/v1/sessions/{session}": {
+        "/v1/sessions/{session_id}": {
             "parameters": [session],
             "get": _operation("read-session", "Look at a session", found, NAMED),
             "delete": _operation("forget-session", "Forget a session", gone, NAMED),

@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from services import events
 from services.errors import GlossError
 from services.events import Event
-from services.streams.use_case import UseCase
+from services.streams.use_case import Turn, UseCase
 
 Json: TypeAlias = dict[str, Any]
 
@@ -46,6 +46,7 @@ def schemas(use_cases: Iterable[UseCase]) -> Json:
         "problem": _problem_schema(),
         "result": _result_schema(),
         "status": _status_schema(),
+        **_session_schemas(),
     }
 
 
@@ -141,3 +142,22 @@ def _status_schema() -> Json:
             "problem": {"anyOf": [ref("schemas", "problem"), {"type": "null"}]},
         },
     }
+
+
+def _session_schemas() -> Json:
+    (turn,), found = msgspec.json.schema_components(
+        [Turn], ref_template="#/components/schemas/session.{name}"
+    )
+    text = {"type": "string"}
+    session = {
+        "type": "object",
+        "required": ["session", "use_case", "turns", "state", "running"],
+        "properties": {
+            "session": text,
+            "use_case": text,
+            "turns": {"type": "array", "items": turn},
+            "state": {"description": "what the use case shows of its state"},
+            "running": {"type": ["string", "null"], "description": "the URL of the stream of an open turn"},
+        },
+    }
+    return {"session": session} | {f"session.{name}": schema for name, schema in found.items()}

@@ -1,6 +1,6 @@
 """API keys: the entries that name them, the header that carries them."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from services.web.keys import (
     new_key,
     parse_entry,
     parse_keys,
+    today_utc,
 )
 from tests.web.house import HERE, client
 
@@ -168,6 +169,18 @@ def test_an_id_stands_once():
     """Two entries with one id stop the start: the second would hide the first."""
     with pytest.raises(SettingsError, match="entry 2: its id stands in an earlier"):
         parse_keys([ENTRY.line(), ENTRY.line()])
+
+
+@pytest.mark.parametrize(("entries", "needed"), [([], False), ([ENTRY.line()], True)])
+def test_keys_are_needed_where_one_exists(entries, needed):
+    """One entry closes the service to everybody without a key."""
+    assert bool(parse_keys(entries)) is needed
+
+
+def test_days_are_counted_in_utc():
+    """A key ends at the same moment on every machine."""
+    before, today, after = datetime.now(UTC).date(), today_utc(), datetime.now(UTC).date()
+    assert before <= today <= after
 
 
 def test_a_caller_without_scopes_may_do_everything():

@@ -1,0 +1,169 @@
+"""The OpenAPI document."""
+
+import json
+import re
+
+import msgspec
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import create_model
+
+from services.errors import GlossError
+from services.events import Event, Finish, Notice, Start, Text, Timing, Usage, to_json
+from services.streams.use_case import Input, UseCase, one_call
+from services.web.keys import Keys
+from services.web.openapi import document
+from services.web.pages import pages_blueprint
+from services.web.problems import install_problems, problem_response
+from services.web.sessions import SessionRoutes
+from services.web.streams import StreamRoutes
+from tests.web.test_pages import CLIENT, USE_CASE
+
+
+class Check(Event, tag="check"):
+    question: str
+
+
+Answered = create_model("Check", __base__=Input, value=(str, ...))
+
+
+class Other(Input):
+    """An input that holds a model of the same name as an event."""
+
+    check: Answered | None = None
+
+
+OTHER = UseCase(name="other", title="Other", input=Other, transform=one_call(dict), events=(Check,))
+USE_CASES = {use_case.name: use_case for use_case in (USE_CASE, OTHER)}
+DOCUMENT = json.loads(msgspec.json.encode(document(USE_CASES, version="1.2", keyed=True)))
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def valid(name, value):
+    """Tell whether the value is what the document says of this schema."""
+    whole = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    return Draft202012Validator(whole).is_valid(value)
+
+
+def operations():
+    for path, item in DOCUMENT["paths"].items():
+        for method in ("get", "post", "delete"):
+            if method in item:
+                yield path, method, item[method]
+
+
+def routes():
+    """Every route of the app, as the document writes it."""
+    app = Flask(__name__, static_folder=None)
+    install_problems(app)
+    app.register_blueprint(StreamRoutes(None, USE_CASES, Keys()).blueprint())
+    app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
+    app.register_blueprint(
+        pages_blueprint(CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi={})
+    )
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            if path == "/v1/{name}":
+                yield from ((f"/v1/{name}", method) for name in USE_CASES)
+            else:
+                yield path, method
+
+
+def test_it_is_openapi():
+    """The document is valid OpenAPI 3.1, every reference in it resolved."""
+    assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
+
+
+def test_it_knows_every_route():
+    """The document and the app have the same routes and methods."""
+    assert {(path, method.upper()) for path, method, _ in operations()} == set(routes())
+
+
+def test_every_operation_has_a_name_of_its_own():
+    """Generated clients name their functions by operationId."""
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+def test_a_start_answers_in_four_encodings(name):
+    """The answer's encodings are those that are spoken."""
+    content = DOCUMENT["paths"][f"/v1/{name}"]["post"]["responses"]["200"]["content"]
+    assert list(content) == ["text/plain", "application/x-ndjson", "text/event-stream", "application/json"]
+
+
+@pytest.mark.parametrize("kind", GlossError.tree())
+def test_every_problem_is_described(kind):
+    """Each kind of problem stands with its status, and its body is of the schema."""
+    described = DOCUMENT["components"]["responses"][f"problem.{kind.status}"]
+    assert f"`{kind.slug}`" in described["description"]
+    assert valid("problem", problem_response(kind("Why.", retry_after_s=2)).json)
+
+
+@pytest.mark.parametrize("status", sorted({kind.status for kind in GlossError.tree()}))
+def test_every_status_of_a_problem_can_come_from_a_start(status):
+    """Starting a stream can fail in every way there is."""
+    assert str(status) in DOCUMENT["paths"]["/v1/copy"]["post"]["responses"]
+
+
+def test_private_routes_ask_for_a_key():
+    """With keys, all but the public pages need one; without keys, nothing does."""
+    assert DOCUMENT["security"] == [{"key": []}]
+    assert document(USE_CASES, version="1", keyed=False)["security"] == []
+    free = {path for path, _, operation in operations() if operation.get("security") == []}
+    assert free == {
+        "/",
+        "/assets/{name}",
+        "/healthz",
+        "/readyz",
+        "/v1/use-cases",
+        "/openapi.json",
+        "/problems/{slug}",
+    }
+
+
+EVENTS = [
+    Start(
+        stream="s",
+        use_case="copy",
+        model="m",
+        prompt="copy@1",
+        input_tokens=1,
+        limits={"max_output_tokens": 1, "deadline_s": 1.0},
+        created="2026-01-01T00:00:00Z",
+    ),
+    Text(text="Hola"),
+    Notice(code="thinking", detail="…"),
+    Check(question="Why?"),
+    Finish(
+        reason="stop", usage=Usage(), chars=4, sha256="0" * 64, timing=Timing(first_text_ms=1, total_ms=2)
+    ),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_events_are_as_described(event):
+    """An event on the wire, with its number, is of its schema and of the schema of any event."""
+    told = json.loads(to_json(event, 3))
+    assert valid("event", told)
+    assert valid(f"event.{type(event).__name__}", told)
+    assert not valid("event", told | {"id": 0})
+    assert not valid("event", {name: value for name, value in told.items() if name != "id"})
+
+
+def test_an_input_and_an_event_may_share_a_name():
+    """Names of inputs and events do not get into each other's way."""
+    assert "question" in SCHEMAS["event.Check"]["properties"]
+    assert "value" in SCHEMAS["input.Check"]["properties"]
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+def test_a_start_takes_its_input(name):
+    """The body of a start is of its use case's schema: the example is, an unknown field is not."""
+    body = DOCUMENT["paths"][f"/v1/{name}"]["post"]["requestBody"]["content"]["application/json"]
+    schema = body["schema"]["$ref"].rpartition("/")[2]
+    assert valid(schema, body["example"])
+    assert not valid(schema, body["example"] | {"unknown": 1})
