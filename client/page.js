@@ -1,0 +1,1134 @@
+/**
+ * The page: two views, "translate" and "tutor", on one client.
+ *
+ * Every word of an answer enters by `textContent`; nothing here makes HTML out of text.
+ *
+ *   events ──▶ Activity ──▶ a view's take(event)      what is shown
+ *                    ├────▶ Status                    how it goes, what it cost, what went wrong
+ *                    ├────▶ wire                      the lines themselves, and the curl command
+ *                    └────▶ spoken                    whole sentences, for screen readers
+ */
+
+import { GlossInterrupted, GlossProblem, GlossProtocolError, read, stream } from "./gloss.js";
+
+const $ = (id) => document.getElementById(id);
+
+/** Make an element: properties, ARIA and data attributes by their names, then what it holds. */
+function el(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-")) node.setAttribute(name, value);
+    else node[name] = value;
+  }
+  node.append(...children);
+  return node;
+}
+
+// ---------------------------------------------------------------- words and figures
+
+const TAGS = `ar bg bn ca cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv ms nb nl pl
+  pt-BR pt-PT ro ru sk sl sr sv sw ta th tr uk ur vi zh-Hans zh-Hant`.split(/\s+/);
+
+const languageNames = new Intl.DisplayNames(["en"], { type: "language" });
+
+function languageName(tag) {
+  try {
+    return languageNames.of(tag) ?? tag;
+  } catch {
+    return tag; // the service may know tags that this browser does not
+  }
+}
+
+const LANGUAGES = TAGS.map((tag) => [tag, languageName(tag)]).sort(([, a], [, b]) => a.localeCompare(b));
+
+const number = new Intl.NumberFormat("en");
+const plural = (n, one, many = `${one}s`) => `${number.format(n)} ${n === 1 ? one : many}`;
+const seconds = (ms) => `${(ms / 1000).toFixed(ms < 9_950 ? 1 : 0)} s`;
+const small = new Intl.NumberFormat("en", { style: "currency", currency: "USD", maximumSignificantDigits: 2 });
+const cost = (usd) => (usd === null ? "no price known for this model" : small.format(Number(usd)));
+
+/** What went wrong, for a person: a title, and what to do. `{x}` is filled from the problem. */
+const PROBLEMS = {
+  "malformed-body": ["The request did not arrive whole", "Try again. If it happens again, something on the way changes what is sent."],
+  "untrusted-host": ["This server goes by another name", "Open the page under the address that its operator gave you."],
+  unauthorized: ["A key is needed", "Enter a key of this deployment."],
+  forbidden: ["Your key may not do this", "Ask the operator for a key that includes it, or use another key."],
+  "foreign-origin": ["This page may not call that server", "Open the page from the server itself."],
+  "not-found": ["It is no longer there", "The server keeps lessons and answers for a while only. Begin again."],
+  "request-timeout": ["The request took too long to arrive", "Your connection seems slow. Try again, or send less at once."],
+  busy: ["The last answer is still being written", "Stop it, or wait until it is done."],
+  "body-too-large": ["That is too much at once", "Send it in smaller parts."],
+  "input-too-long": ["The text is too long", "It has {tokens} tokens, and {limit} are allowed. Send it in parts."],
+  "invalid-input": ["Something in the form is not right", ""],
+  "rate-limited": ["Too many requests in a short time", "Wait a moment, then try again."],
+  "budget-exhausted": ["The budget is used up", "The operator of this deployment can raise it."],
+  internal: ["Something went wrong at the server", "It is not your fault, and it was logged. Try again."],
+  overloaded: ["The server is busy", "Wait a moment, then try again."],
+  "shutting-down": ["The server is being restarted", "Try again in a few seconds."],
+  "provider-error": ["The model did not answer properly", "It is not your fault. Try again in a moment."],
+  "provider-incomplete": ["The model stopped in the middle", "What you see is not the whole answer. Try again."],
+  "provider-rejected": ["The model refused the request", "The operator has to look at the account or the model that is set."],
+  "provider-timeout": ["The model took too long", "Try again, or send a shorter text."],
+};
+
+/** Why an answer ended early, where nothing went wrong. */
+const ENDS = {
+  length: "It reached the longest answer that is allowed, so its end is missing.",
+  deadline: "The time for one answer was used up, so its end is missing.",
+  budget: "The budget ran out, so its end is missing.",
+  superseded: "A newer request took its place.",
+  disconnected: "The connection broke, and the server stopped so that nothing more is paid for.",
+  content_filter: "The model's provider held back the rest.",
+};
+
+const NOTICES = {
+  queued: "Waiting for a free place",
+  thinking: "The model is thinking",
+  checking: "Checking the answer",
+  "provider-retry": "The model did not answer; asking again",
+};
+
+const VERDICTS = { right: "Right", wrong: "Not yet", partial: "Partly right", unclear: "Could not be graded" };
+
+const ACTIONS = { simplify: "Simpler", another_way: "Another way", example: "Example" };
+
+const WITHHELD = {
+  "answer-leak": "A part was held back: it would have given the answer away.",
+  "wrong-math": "A part was held back: its arithmetic was wrong.",
+};
+
+/** Return what to show about an error: {title, advice, details, about, wait, again}. */
+function explained(error) {
+  if (error instanceof GlossProblem) return aboutProblem(error);
+  if (error instanceof GlossProtocolError) {
+    return { title: "The answer arrived damaged", advice: "Something on the way changed it. Try again.", again: true };
+  }
+  if (error instanceof GlossInterrupted && error.id !== null) {
+    return { title: "The connection broke", advice: "What you see is not the whole answer.", again: true };
+  }
+  const advice = navigator.onLine ? "Check your connection, then try again." : "You are offline. Try again when you are back.";
+  return { title: "The server cannot be reached", advice, again: true };
+}
+
+function aboutProblem({ slug, problem, retryAfter, status }) {
+  const [title, advice] = PROBLEMS[slug] ?? [problem.title, problem.detail ?? ""];
+  return {
+    title,
+    advice: advice.replace(/\{(\w+)\}/g, (_, name) => number.format(problem[name])),
+    details: (problem.errors ?? []).map(({ field, problem: rule }) => `${field}: ${rule}`),
+    about: /^\/problems\/[a-z-]+$/.test(problem.type) ? problem.type.slice(1) : null,
+    wait: retryAfter ?? 0,
+    again: status >= 500 || status === 429 || status === 408,
+  };
+}
+
+/** Quote for a POSIX shell. */
+const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+
+function curlLine(useCase, fields) {
+  const url = new URL(`v1/${useCase}`, document.baseURI);
+  return [
+    `curl -N ${quoted(url.href)}`,
+    "-H 'Accept: application/x-ndjson'",
+    ...(key.value === "" ? [] : ['-H "Authorization: Bearer $GLOSS_KEY"']),
+    `-d ${quoted(JSON.stringify(fields))}`,
+  ].join(" \\\n  ");
+}
+
+// ---------------------------------------------------------------- what the browser remembers
+
+/** Choices of the form, for the next visit; texts are not kept. */
+const choices = {
+  read() {
+    try {
+      return JSON.parse(localStorage.getItem("gloss.choices")) ?? {};
+    } catch {
+      return {}; // storage is closed, or holds something else
+    }
+  },
+  write(changed) {
+    try {
+      localStorage.setItem("gloss.choices", JSON.stringify({ ...choices.read(), ...changed }));
+    } catch {
+      return; // private mode: the choice holds until the page is closed
+    }
+  },
+};
+
+/** The key, for this tab only. */
+const key = {
+  value: "",
+  load() {
+    try {
+      this.set(sessionStorage.getItem("gloss.key") ?? "");
+    } catch {
+      this.set("");
+    }
+  },
+  set(value) {
+    this.value = value;
+    $("forget-key").hidden = value === "";
+    try {
+      if (value === "") sessionStorage.removeItem("gloss.key");
+      else sessionStorage.setItem("gloss.key", value);
+    } catch {
+      return; // storage is closed: the key holds until the page is closed
+    }
+  },
+  /** Ask for it; false when nobody wants to give one. */
+  ask() {
+    const dialog = $("key-dialog");
+    $("key-wrong").hidden = this.value === "";
+    $("key").value = "";
+    dialog.returnValue = "";
+    dialog.showModal();
+    return new Promise((done) => {
+      dialog.addEventListener("close", () => done(dialog.returnValue === "given"), { once: true });
+    });
+  },
+};
+
+function prepareKeyDialog() {
+  $("key-form").addEventListener("submit", (submitted) => {
+    submitted.preventDefault();
+    key.set($("key").value.trim());
+    $("key-dialog").close("given");
+  });
+  $("key-cancel").addEventListener("click", () => $("key-dialog").close(""));
+  $("forget-key").addEventListener("click", () => key.set(""));
+  key.load();
+}
+
+// ---------------------------------------------------------------- spoken, wire
+
+/** The polite live region: whole sentences, so that a screen reader is not interrupted per token. */
+const spoken = {
+  rest: "",
+  feed(text, lang = "") {
+    this.rest += text;
+    const ends = [...this.rest.matchAll(/[.!?…]["”’»)]*\s|[。！？]|\n/g)];
+    if (ends.length === 0) return;
+    const last = ends.at(-1);
+    const until = last.index + last[0].length;
+    this.say(this.rest.slice(0, until), lang);
+    this.rest = this.rest.slice(until);
+  },
+  flush(lang = "") {
+    this.say(this.rest, lang);
+    this.rest = "";
+  },
+  say(text, lang = "") {
+    if (text.trim() === "") return;
+    $("spoken").append(el("p", { lang, textContent: text.trim() }));
+    while ($("spoken").childElementCount > 20) $("spoken").firstElementChild.remove();
+  },
+};
+
+const WIRE_ROWS = 1_000; // more is of no use to a reader, and slow
+
+/** What goes over the wire, as it comes. */
+const wire = {
+  since: 0,
+  begin(useCase, fields) {
+    $("curl").textContent = curlLine(useCase, fields);
+    $("events").replaceChildren();
+    this.since = performance.now();
+    this.row("sent", `POST /v1/${useCase}`, JSON.stringify(fields));
+  },
+  sent(line) {
+    this.row("sent", line, "");
+  },
+  line(line) {
+    if (line.trim() === "") return this.row("beat", "heartbeat", "an empty line");
+    const type = /"type":\s*"([\w.-]+)"/.exec(line)?.[1] ?? "";
+    return this.row(type.replace(".", "-"), type, line);
+  },
+  row(kind, type, line) {
+    const list = $("events");
+    const follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    const time = el("span", { className: "when", textContent: seconds(performance.now() - this.since) });
+    const what = el("span", { className: "what", textContent: type });
+    list.append(el("li", { className: kind }, time, what, el("code", { textContent: line })));
+    if (list.childElementCount > WIRE_ROWS) list.firstElementChild.remove();
+    if (follows) list.scrollTop = list.scrollHeight;
+  },
+};
+
+async function copy(button, text) {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Select it and copy"; // the browser gives the clipboard to safe pages only
+  }
+  setTimeout(() => (button.textContent = label), 1_500);
+}
+
+// ---------------------------------------------------------------- one stream, and how it goes
+
+/** The line under an answer: how it goes, what it cost, what went wrong. */
+class Status {
+  #line = el("p", { className: "facts" });
+  #stop = el("button", { type: "button", className: "stop", hidden: true, title: "Esc", textContent: "Stop" });
+  #notes = el("div", { className: "notes" });
+  #timer = 0;
+  #sent = 0;
+  #first = null;
+  #doing = "";
+  #start = null;
+
+  constructor(place, onStop) {
+    this.#stop.addEventListener("click", () => {
+      this.#stop.disabled = true;
+      onStop();
+    });
+    place.replaceChildren(el("div", { className: "row" }, this.#line, this.#stop), this.#notes);
+  }
+
+  begin() {
+    this.#notes.replaceChildren();
+    this.#sent = performance.now();
+    this.#first = null;
+    this.#start = null;
+    this.#doing = "Waiting for the first word";
+    this.#stop.hidden = false;
+    this.#stop.disabled = false;
+    this.#timer = setInterval(() => this.#tick(), 100);
+    this.#tick();
+  }
+
+  take(event) {
+    if (event.type === "start") this.#start = event;
+    if (event.type === "text" && this.#first === null) {
+      this.#first = performance.now() - this.#sent;
+      this.#doing = "Writing";
+    }
+    if (event.type === "notice") this.#doing = NOTICES[event.code] ?? this.#doing;
+  }
+
+  /** Show the end: `finish` of a stream that ended as it was meant to, else `error`. */
+  end({ finish = null, error = null, again }) {
+    clearInterval(this.#timer);
+    this.#stop.hidden = true;
+    const usage = finish?.usage ?? error?.event?.usage ?? null;
+    this.#line.replaceChildren(...this.#facts(usage).map((fact) => el("span", { textContent: fact })));
+    const sentence = finish && this.#ending(finish);
+    if (sentence) this.#note("note", el("p", { textContent: sentence }));
+    if (error) this.#explain(error, again);
+  }
+
+  #tick() {
+    const waited = performance.now() - this.#sent;
+    const first = this.#first === null ? [] : [`first word after ${seconds(this.#first)}`];
+    const facts = [`${this.#doing} · ${seconds(waited)}`, ...first];
+    this.#line.replaceChildren(...facts.map((fact) => el("span", { textContent: fact })));
+  }
+
+  #facts(usage) {
+    const facts = [];
+    if (this.#first !== null) facts.push(`First word after ${seconds(this.#first)}`);
+    if (usage === null) return facts;
+    facts.push(`${seconds(performance.now() - this.#sent)} in all`);
+    const about = usage.estimated ? "about " : "";
+    facts.push(`${about}${number.format(usage.input_tokens)} tokens in, ${number.format(usage.output_tokens)} out`);
+    facts.push(cost(usage.cost_usd));
+    return facts;
+  }
+
+  #ending({ reason, usage }) {
+    if (reason !== "cancelled") return ENDS[reason];
+    const most = this.#start.limits.max_output_tokens;
+    const used = usage.output_tokens;
+    const spared = number.format(Math.max(0, most - used));
+    const of = `${usage.estimated ? "about " : ""}${number.format(used)} of at most ${number.format(most)}`;
+    return `Stopped after ${of} output tokens; up to ${spared} were not generated.`;
+  }
+
+  #explain(error, again) {
+    const { title, advice, details = [], about, wait = 0, again: sensible } = explained(error);
+    const parts = [el("p", {}, el("strong", { textContent: title }))];
+    if (advice) parts.push(el("p", { textContent: advice }));
+    if (details.length) parts.push(el("ul", {}, ...details.map((line) => el("li", { textContent: line }))));
+    if (sensible) parts.push(againButton(again, wait));
+    if (about) parts.push(el("a", { href: about, target: "_blank", rel: "noopener", textContent: "What this means" }));
+    this.#note("note bad", ...parts);
+    spoken.say(`${title}. ${advice}`);
+  }
+
+  #note(className, ...parts) {
+    this.#notes.replaceChildren(el("div", { className }, ...parts));
+  }
+}
+
+/** A button that can be pressed after `wait` seconds, and says so. */
+function againButton(again, wait) {
+  const button = el("button", { type: "button", className: "quiet-button", onclick: again });
+  const show = () => {
+    button.disabled = wait > 0;
+    button.textContent = wait > 0 ? `Try again in ${Math.ceil(wait)} s` : "Try again";
+    if (wait > 0) setTimeout(show, 1_000);
+    wait -= 1;
+  };
+  show();
+  return button;
+}
+
+/** Runs one stream at a time for a view: `begin()`, `take(event)` for each event, `end(outcome)`. */
+class Activity {
+  #view;
+  #reading = null;
+
+  constructor(view) {
+    this.#view = view;
+  }
+
+  get running() {
+    return this.#reading !== null;
+  }
+
+  async run(useCase, fields) {
+    if (this.running) return;
+    this.#view.begin();
+    wire.begin(useCase, fields);
+    const outcome = await this.#outcome(useCase, fields);
+    this.#reading = null;
+    spoken.flush();
+    this.#view.end(outcome);
+  }
+
+  async stop() {
+    if (this.#reading === null) return;
+    if (this.#reading.id !== null) wire.sent(`DELETE /v1/streams/${this.#reading.id}`);
+    await this.#reading.stop();
+  }
+
+  async #outcome(useCase, fields) {
+    for (;;) {
+      try {
+        this.#reading = stream(useCase, fields, this.#options());
+        for await (const event of this.#unbroken()) {
+          if (event.type === "start") showModel(event);
+          this.#view.take(event);
+        }
+        return { finish: this.#reading.finish };
+      } catch (error) {
+        const wanted = error.status === 401 && (await key.ask());
+        if (!wanted) return { error };
+        wire.begin(useCase, fields);
+      }
+    }
+  }
+
+  /** Read on once where the connection broke: the server may still know how it ended. */
+  async *#unbroken() {
+    try {
+      yield* this.#reading;
+    } catch (error) {
+      if (!(error instanceof GlossInterrupted) || error.id === null) throw error;
+      const { id, lastId: after, text } = error;
+      wire.sent(`GET /v1/streams/${id}?after=${after}`);
+      this.#reading = read(id, { after, text, ...this.#options() });
+      yield* this.#reading;
+      if (this.#reading.finish === null) throw error;
+    }
+  }
+
+  #options() {
+    return { key: key.value, onLine: (line) => wire.line(line) };
+  }
+}
+
+function showModel({ model, prompt }) {
+  $("answered-by").textContent = `Answered by ${model.split("/").pop()} with the prompt ${prompt}`;
+}
+
+// ---------------------------------------------------------------- prose
+
+const LIST_ITEM = /^\s{0,3}(?:[-*+•]|(\d{1,3})[.)])\s+(.*)$/;
+const FENCE = /^\s{0,3}(```|~~~)/;
+const INLINE = /(\*\*[^*\n]+\*\*|`[^`\n]+`|(?<![\w*])\*(?=\S)[^*\n]+(?<=\S)\*(?![\w*]))/;
+
+/** Shows an explanation as it comes: the open block as written, finished ones set as prose. */
+class Prose {
+  element = el("div", { className: "prose", dir: "auto" });
+  #tail = el("p", { className: "tail" });
+  #blocks = [];
+  #lines = [];
+  #rest = "";
+  #fence = null;
+  #title;
+
+  /** The text repeats the `title` that stands above it already, as its first line. */
+  constructor(title = "") {
+    this.#title = title;
+  }
+
+  push(text) {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop();
+    for (const line of lines) this.#line(line);
+    const open = [...this.#lines, this.#rest].join("\n");
+    this.#tail.textContent = this.#mayBeTitle(open) ? "" : open;
+    if (this.#tail.textContent !== "") this.element.append(this.#tail);
+  }
+
+  end() {
+    this.#line(this.#rest);
+    this.#rest = "";
+    this.#settle();
+    this.#tail.remove();
+  }
+
+  get empty() {
+    return this.#blocks.length === 0 && this.#lines.length === 0 && this.#rest.trim() === "";
+  }
+
+  /** Take away what ends the text and is shown elsewhere: a check's question and its choices. */
+  dropTail(sayings) {
+    this.end();
+    const known = sayings.map(plain).filter(Boolean);
+    while (this.#blocks.length && said(this.#blocks.at(-1).text, known)) this.#blocks.pop().element.remove();
+  }
+
+  #mayBeTitle(open) {
+    return this.#blocks.length === 0 && plain(`step ${open}`).length < plain(this.#title).length + 12;
+  }
+
+  #line(line) {
+    if (this.#title !== "" && this.empty) {
+      if (isHeadingOf(line, this.#title)) return (this.#title = "");
+    }
+    if (this.#fence !== null) return this.#fenced(line);
+    const [, fence] = FENCE.exec(line) ?? [];
+    const listed = LIST_ITEM.test(line);
+    const breaks = line.trim() === "" || fence || /^#{1,6}\s/.test(line);
+    if (breaks || (listed && this.#lines.length && !LIST_ITEM.test(this.#lines[0]))) this.#settle();
+    if (fence) this.#fence = fence;
+    else if (line.trim() !== "") this.#lines.push(line);
+    if (/^#{1,6}\s/.test(line)) this.#settle();
+    return undefined;
+  }
+
+  #fenced(line) {
+    if (!line.trimStart().startsWith(this.#fence)) return void this.#lines.push(line);
+    this.#add(el("pre", {}, el("code", { textContent: this.#lines.join("\n") })));
+    this.#fence = null;
+    return undefined;
+  }
+
+  #settle() {
+    if (this.#lines.length) this.#add(setBlock(this.#lines));
+    this.#fence = null;
+  }
+
+  #add(element) {
+    this.#blocks.push({ element, text: this.#lines.join("\n") });
+    this.#lines = [];
+    this.#tail.remove();
+    this.element.append(element);
+  }
+}
+
+function setBlock(lines) {
+  const [first] = lines;
+  if (/^#{1,6}\s/.test(first)) return el("h4", {}, ...setInline(first.replace(/^#+\s+/, "")));
+  const item = LIST_ITEM.exec(first);
+  if (item === null) return el("p", {}, ...setInline(lines.join("\n")));
+  const list = item[1] === undefined ? el("ul") : el("ol", { start: Number(item[1]) });
+  for (const line of lines) {
+    const next = LIST_ITEM.exec(line);
+    if (next) list.append(el("li", {}, ...setInline(next[2])));
+    else list.lastElementChild.append(" ", ...setInline(line.trim()));
+  }
+  return list;
+}
+
+/** Set `**strong**`, `*stress*` and `` `code` ``; all else is plain text. */
+function setInline(text) {
+  return text.split(INLINE).map((part, at) => {
+    if (at % 2 === 0) return document.createTextNode(part);
+    if (part.startsWith("**")) return el("strong", { textContent: part.slice(2, -2) });
+    if (part.startsWith("`")) return el("code", { textContent: part.slice(1, -1) });
+    return el("em", { textContent: part.slice(1, -1) });
+  });
+}
+
+/** Letters and digits only: two sayings that differ in marks and spaces are the same. */
+const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
+
+/** Whether a line says what the heading says: the title alone, or "Step 2:" before it. */
+function isHeadingOf(text, title) {
+  const [line, heading] = [plain(text), plain(title)];
+  return heading !== "" && line.endsWith(heading) && line.length - heading.length < 12;
+}
+
+/** Whether each line of a block is one of these sayings. */
+const said = (block, known) => block.split("\n").every((line) => plain(line) === "" || known.includes(plain(line)));
+
+// ---------------------------------------------------------------- translate
+
+const MOST_TARGETS = 4;
+
+const TRANSLATE_SAMPLES = {
+  "a human right": "All human beings are born free and equal in dignity and rights. They are endowed with reason and conscience and should act towards one another in a spirit of brotherhood.",
+  "a recipe": "For four people:\n\n- 500 g of potatoes\n- 2 onions\n- a little nutmeg\n\nPeel the potatoes, slice them thinly and fry them over low heat until they are golden.",
+  "an apology": "I'm sorry for the late reply. I was travelling and only saw your message this morning.\n\nCould we talk on Thursday instead?",
+};
+
+/** One translation as it comes. */
+class Rendering {
+  #node = document.createTextNode("");
+  #out;
+  #copy = el("button", { type: "button", className: "link", hidden: true, textContent: "Copy" });
+  element;
+
+  constructor(tag, titled) {
+    this.tag = tag;
+    this.#out = el("p", { className: "out", lang: tag, dir: "auto" }, this.#node);
+    this.#copy.addEventListener("click", () => copy(this.#copy, this.#node.data));
+    const head = el("div", { className: "bar" }, el("h3", { textContent: languageName(tag), hidden: !titled }), this.#copy);
+    this.element = el("section", { className: "rendering writing" }, this.#out, head);
+  }
+
+  push(text) {
+    this.#node.appendData(this.#node.length === 0 ? text.replace(/^\n+/, "") : text);
+  }
+
+  end(cut) {
+    this.#node.data = this.#node.data.trimEnd();
+    this.#copy.hidden = this.#node.length === 0;
+    this.element.classList.remove("writing");
+    if (cut && this.#node.length > 0) this.element.insertBefore(el("p", { className: "cut", textContent: cut }), this.element.lastChild);
+  }
+}
+
+/** What to write under an answer that is not whole. */
+function cutOf({ finish, error }) {
+  if (error) return "Broke off here";
+  if (finish.reason === "stop") return "";
+  return finish.reason === "cancelled" ? "Stopped here" : "Cut off here";
+}
+
+class Translate {
+  #activity = new Activity(this);
+  #status = new Status($("translate-status"), () => this.stop());
+  #renderings = new Map();
+  #last = null; // the rendering that the latest text went to
+
+  constructor() {
+    const { targets = [preferredTarget()], formality = "default" } = choices.read();
+    fillLanguages($("source-language"), "", ["", "Detect language"]);
+    for (const tag of targets) this.#addTarget(tag);
+    $("formality").value = formality;
+    $("add-target").addEventListener("click", () => this.#addTarget(this.#unused()));
+    $("translate-form").addEventListener("submit", (submitted) => {
+      submitted.preventDefault();
+      this.send();
+    });
+    $("source-text").addEventListener("input", () => this.#counted());
+    addSamples($("translate-samples"), TRANSLATE_SAMPLES, (sample) => {
+      $("source-text").value = sample;
+      this.#counted();
+      this.send();
+    });
+    this.#empty();
+  }
+
+  send() {
+    if (this.#activity.running) return;
+    const text = $("source-text").value;
+    if (text.trim() === "") return void $("source-text").focus();
+    choices.write({ targets: this.#targets(), formality: $("formality").value });
+    void this.#activity.run("translate", this.#fields(text));
+  }
+
+  stop() {
+    return this.#activity.stop();
+  }
+
+  begin() {
+    const targets = [...new Set(this.#targets())];
+    this.#renderings = new Map(targets.map((tag) => [tag, new Rendering(tag, targets.length > 1)]));
+    this.#last = this.#renderings.get(targets[0]);
+    $("renderings").replaceChildren(...[...this.#renderings.values()].map(({ element }) => element));
+    $("detected").textContent = "";
+    $("translate-go").disabled = true;
+    this.#status.begin();
+  }
+
+  take(event) {
+    this.#status.take(event);
+    if (event.type === "detected") $("detected").textContent = languageName(event.language);
+    if (event.type !== "text") return;
+    const rendering = this.#renderings.get(event.target) ?? this.#last;
+    if (rendering !== this.#last) spoken.flush(this.#last.tag);
+    this.#last = rendering;
+    rendering.push(event.text);
+    spoken.feed(event.text, rendering.tag);
+  }
+
+  end(outcome) {
+    const cut = cutOf(outcome);
+    const later = [...this.#renderings.values()].slice([...this.#renderings.values()].indexOf(this.#last));
+    for (const rendering of this.#renderings.values()) rendering.end(later.includes(rendering) ? cut : "");
+    $("translate-go").disabled = false;
+    this.#status.end({ ...outcome, again: () => this.send() });
+  }
+
+  #fields(text) {
+    const targets = [...new Set(this.#targets())];
+    const rules = $("instructions").value.split("\n").map((rule) => rule.trim()).filter(Boolean);
+    const given = {
+      source: $("source-language").value,
+      formality: $("formality").value === "default" ? "" : $("formality").value,
+      context: $("context").value.trim(),
+      instructions: rules.length ? rules : "",
+    };
+    const said = Object.entries(given).filter(([, value]) => value !== "");
+    return { text, target: targets.length === 1 ? targets[0] : targets, ...Object.fromEntries(said) };
+  }
+
+  #targets() {
+    return [...$("targets").querySelectorAll("select")].map((select) => select.value);
+  }
+
+  #unused() {
+    const taken = this.#targets();
+    return ["es", "de", "fr", "zh-Hans", "ja", "ar"].find((tag) => !taken.includes(tag));
+  }
+
+  #addTarget(tag) {
+    const select = el("select", { "aria-label": "Language to translate into" });
+    fillLanguages(select, tag);
+    const remove = el("button", { type: "button", className: "remove", title: "Remove this language" }, "×");
+    const pill = el("span", { className: "pill" }, select, remove);
+    remove.addEventListener("click", () => {
+      pill.remove();
+      this.#limits();
+      $("targets").querySelector("select").focus();
+    });
+    select.addEventListener("change", () => choices.write({ targets: this.#targets() }));
+    $("targets").append(pill);
+    this.#limits();
+  }
+
+  #limits() {
+    const pills = $("targets").children;
+    $("add-target").hidden = pills.length >= MOST_TARGETS;
+    for (const pill of pills) pill.lastElementChild.hidden = pills.length === 1;
+  }
+
+  #counted() {
+    const { length } = $("source-text").value;
+    $("translate-samples").hidden = length > 0;
+    $("source-count").hidden = length === 0;
+    $("source-count").textContent = plural(length, "character");
+  }
+
+  #empty() {
+    $("renderings").replaceChildren(el("p", { className: "empty", textContent: "The translation appears here, word by word, while it is made." }));
+  }
+}
+
+/** The browser's language, unless that is what most people will type here. */
+function preferredTarget() {
+  const wanted = (navigator.languages ?? []).find((tag) => !tag.startsWith("en")) ?? "es";
+  return TAGS.find((tag) => tag === wanted) ?? TAGS.find((tag) => tag === wanted.split("-")[0]) ?? "es";
+}
+
+function fillLanguages(select, chosen, first = null) {
+  const listed = LANGUAGES.some(([tag]) => tag === chosen) || chosen === "" ? LANGUAGES : [[chosen, languageName(chosen)], ...LANGUAGES];
+  const rows = first === null ? listed : [first, ...listed];
+  select.replaceChildren(...rows.map(([tag, name]) => el("option", { value: tag, textContent: name })));
+  select.value = chosen;
+}
+
+function addSamples(place, samples, use) {
+  for (const [name, sample] of Object.entries(samples)) {
+    place.append(el("button", { type: "button", className: "chip", textContent: name, onclick: () => use(sample) }));
+  }
+}
+
+// ---------------------------------------------------------------- tutor
+
+const TUTOR_SAMPLES = {
+  "Solve 2x + 3 = 11": "Solve 2x + 3 = 11",
+  "Why is the sky blue?": "Why is the sky blue?",
+  "Adding fractions": "How to add fractions with different denominators",
+};
+
+/** One step of a lesson; told anew, it keeps its earlier wording folded away. */
+class Step {
+  #title = el("h3", { dir: "auto" });
+  #body = el("div", { className: "step-body" });
+  #extras = el("div", { className: "extras" });
+  #actions = el("div", { className: "actions" });
+  #earlier = null;
+  #prose = null;
+  status = el("div", { className: "status" });
+
+  constructor(n, act) {
+    const label = el("span", { className: "numeral", textContent: n, "aria-hidden": "true" });
+    this.element = el("article", { className: "step", "aria-label": `Step ${n}` }, label, this.#title, this.#body, this.#extras, this.#actions, this.status);
+    for (const [action, name] of Object.entries(ACTIONS)) {
+      const button = el("button", { type: "button", className: "chip", "data-act": action, textContent: name });
+      button.addEventListener("click", () => act({ action, step: n }, this));
+      this.#actions.append(button);
+    }
+    this.#actions.hidden = true;
+  }
+
+  begin(title) {
+    if (this.#prose !== null && !this.#prose.empty) this.#foldAway();
+    this.#prose = new Prose(title);
+    this.#title.textContent = title;
+    this.#body.append(this.#prose.element);
+    this.#extras.replaceChildren();
+    this.element.classList.add("writing");
+  }
+
+  get prose() {
+    return this.#prose;
+  }
+
+  add(note) {
+    this.#extras.append(note);
+  }
+
+  end() {
+    this.#prose.end();
+    this.#actions.hidden = false;
+    this.element.classList.remove("writing");
+  }
+
+  #foldAway() {
+    this.#earlier ??= el("details", { className: "earlier" }, el("summary", { textContent: "Earlier wording" }));
+    this.#earlier.append(this.#prose.element);
+    this.#extras.after(this.#earlier);
+  }
+}
+
+/** A question to the learner: buttons for choices, else a field. */
+class Check {
+  #verdict = el("p", { className: "verdict", role: "status" });
+  #inputs = [];
+  #field = null;
+
+  constructor(event, answer) {
+    this.id = event.check;
+    this.#answer = answer;
+    const question = el("p", { className: "question", dir: "auto" }, ...setInline(event.question));
+    const way = event.choices?.length ? this.#choices(event.choices) : this.#open(event.kind);
+    this.element = el("form", { className: "check" }, el("p", { className: "eyebrow", textContent: "Your turn" }), question, way, this.#verdict);
+    this.element.addEventListener("submit", (submitted) => {
+      submitted.preventDefault();
+      const value = this.#field?.value.trim();
+      if (value) this.#give(value, value);
+    });
+  }
+
+  #answer;
+
+  focus() {
+    this.#field?.focus({ preventScroll: true });
+  }
+
+  grade({ verdict, reason }) {
+    this.element.dataset.verdict = verdict;
+    this.#verdict.replaceChildren(el("strong", { textContent: VERDICTS[verdict] ?? verdict }), reason ? ` ${reason}` : "");
+  }
+
+  /** Close it: it was answered, or another one took its place. */
+  close() {
+    for (const input of this.#inputs) {
+      input.disabled = true;
+      delete input.dataset.act;
+    }
+  }
+
+  #give(value, shown) {
+    this.#answer({ check: this.id, value }, shown);
+  }
+
+  #choices(choices) {
+    const buttons = choices.map(({ label, text }) => {
+      const parts = [el("span", { className: "label", textContent: label }), el("span", { dir: "auto" }, ...setInline(text))];
+      const button = el("button", { type: "button", className: "choice", "data-act": "answer" }, ...parts);
+      button.addEventListener("click", () => {
+        button.classList.add("chosen");
+        this.#give(label, `${label}: ${text}`);
+      });
+      return button;
+    });
+    this.#inputs = buttons;
+    return el("div", { className: "choices", role: "group", "aria-label": "Choices" }, ...buttons);
+  }
+
+  #open(kind) {
+    const about = { dir: "auto", autocomplete: "off", "aria-label": "Your answer", "data-act": "answer", placeholder: "Your answer" };
+    this.#field = kind === "explain" ? el("textarea", { ...about, rows: 3 }) : el("input", { ...about, inputMode: kind === "number" ? "text" : "" });
+    const send = el("button", { type: "submit", className: "go", "data-act": "answer", textContent: "Answer" });
+    this.#inputs = [this.#field, send];
+    return el("div", { className: "row" }, ...this.#inputs);
+  }
+}
+
+class Tutor {
+  #activity = new Activity(this);
+  #session = null;
+  #steps = new Map();
+  #checks = new Map();
+  #asked = null; // what runs: {fields, shown, step}
+  #turn = null; // where it is shown: {element, status, prose}
+  #step = null; // the step that is being written
+
+  constructor() {
+    const { level = "", language = "en" } = choices.read();
+    $("level").value = level;
+    fillLanguages($("lesson-language"), language);
+    $("tutor-form").addEventListener("submit", (submitted) => {
+      submitted.preventDefault();
+      this.send();
+    });
+    addSamples($("tutor-samples"), TUTOR_SAMPLES, (sample) => {
+      $("topic").value = sample;
+      this.send();
+    });
+    $("composer").addEventListener("submit", (submitted) => {
+      submitted.preventDefault();
+      this.#ask();
+    });
+    $("lesson-new").addEventListener("click", () => this.#leave());
+  }
+
+  /** What Ctrl+Enter does: begin the lesson, or ask what stands in the field. */
+  send() {
+    if (!$("lesson").hidden) return this.#ask();
+    const topic = $("topic").value.trim();
+    if (topic === "") return void $("topic").focus();
+    const [level, language] = [$("level").value.trim(), $("lesson-language").value];
+    choices.write({ level, language });
+    this.#enter(topic, level, language);
+    return this.#run({ fields: { topic, ...(level && { level }), language } });
+  }
+
+  stop() {
+    return this.#activity.stop();
+  }
+
+  begin() {
+    const { shown, step } = this.#asked;
+    const element = el("section", { className: "turn" });
+    if (shown) element.append(el("p", { className: "mine", dir: "auto", textContent: shown }));
+    const place = step ? step.status : el("div", { className: "status" });
+    if (!step) element.append(place);
+    $("turns").append(element);
+    this.#turn = { element, place, prose: null, status: new Status(place, () => this.stop()) };
+    this.#step = null;
+    this.#turn.status.begin();
+    this.#busy(true);
+    if (!step) place.scrollIntoView({ block: "nearest" });
+  }
+
+  take(event) {
+    this.#turn.status.take(event);
+    this.#showers[event.type]?.(event);
+    if (!this.#asked.step) this.#follow();
+  }
+
+  end(outcome) {
+    this.#endStep();
+    this.#turn.prose?.end();
+    const cut = cutOf(outcome);
+    if (cut && this.#turn.element.querySelector(".prose")) this.#turn.place.before(el("p", { className: "cut", textContent: cut }));
+    const { asked, turn } = { asked: this.#asked, turn: this.#turn };
+    this.#busy(false);
+    turn.status.end({ ...outcome, again: () => this.#again(asked, turn) });
+    if (outcome.finish && asked.check) asked.check.close();
+    if (matchMedia("(pointer: fine)").matches) [...this.#checks.values()].at(-1)?.focus();
+  }
+
+  #showers = {
+    start: ({ session }) => (this.#session = session ?? this.#session),
+    text: ({ text }) => {
+      this.#prose().push(text);
+      spoken.feed(text);
+    },
+    "step.start": ({ n, title }) => this.#beginStep(n, title),
+    "step.end": () => this.#endStep(),
+    check: (event) => this.#check(event),
+    grade: (event) => this.#checks.get(event.check)?.grade(event),
+    hint: () => this.#add(el("p", { className: "eyebrow", textContent: "Hint" })),
+    calc: ({ expression, value, verified }) => {
+      if (verified) this.#extra(el("p", { className: "calc", textContent: `Checked: ${expression} = ${value}` }));
+    },
+    correction: ({ n, said: wrong, is }) => {
+      const note = el("p", { className: "note warn" }, "Correction: not ", el("s", { textContent: wrong }), " but ", el("strong", { textContent: is }), ".");
+      const step = this.#steps.get(n);
+      if (step) step.add(note);
+      else this.#add(note);
+      spoken.say(note.textContent);
+    },
+    withheld: ({ why }) => this.#extra(el("p", { className: "note warn", textContent: WITHHELD[why] ?? "A part was held back." })),
+    mastery: ({ concept, after }) => this.#add(el("p", { className: "soft", textContent: `${concept}: ${Math.round(after * 100)} % known` })),
+  };
+
+  #prose() {
+    if (this.#step !== null) return this.#step.prose;
+    if (this.#turn.prose === null) {
+      this.#turn.prose = new Prose();
+      this.#add(this.#turn.prose.element);
+    }
+    return this.#turn.prose;
+  }
+
+  #beginStep(n, title) {
+    this.#endStep();
+    this.#turn.prose?.end();
+    this.#turn.prose = null;
+    this.#step = this.#steps.get(n) ?? new Step(n, (fields, step) => this.#act(fields, step));
+    if (!this.#steps.has(n)) this.#add(this.#step.element);
+    this.#steps.set(n, this.#step);
+    this.#step.begin(title);
+    spoken.flush();
+    spoken.say(`Step ${n}: ${title}.`);
+  }
+
+  #endStep() {
+    this.#step?.end();
+    this.#step = null;
+    spoken.flush();
+  }
+
+  #check(event) {
+    const sayings = [event.question, ...(event.choices ?? []).flatMap(({ label, text }) => [`${label} ${text}`, text])];
+    this.#prose().dropTail(sayings);
+    for (const earlier of this.#checks.values()) earlier.close();
+    const check = new Check(event, (answer, shown) => this.#run({ fields: { answer }, shown, check }));
+    this.#checks.set(event.check, check);
+    this.#endStep();
+    this.#turn.prose = null;
+    this.#add(check.element);
+  }
+
+  #add(element) {
+    if (this.#turn.place.parentElement === this.#turn.element) this.#turn.place.before(element);
+    else this.#turn.element.append(element);
+  }
+
+  #extra(element) {
+    if (this.#step) this.#step.add(element);
+    else this.#add(element);
+  }
+
+  #act(fields, step) {
+    this.#run({ fields, step });
+  }
+
+  #ask() {
+    const message = $("message").value.trim();
+    if (message === "" || this.#activity.running || this.#session === null) return void $("message").focus();
+    $("message").value = "";
+    return this.#run({ fields: { message }, shown: message });
+  }
+
+  #run(asked) {
+    if (this.#activity.running) return;
+    this.#asked = asked;
+    const session = this.#session === null ? {} : { session: this.#session };
+    void this.#activity.run("tutor", { ...session, ...asked.fields });
+  }
+
+  #again(asked, turn) {
+    if (!turn.element.querySelector(".step, .prose")) turn.element.remove();
+    this.#run(asked);
+  }
+
+  #busy(running) {
+    $("composer").hidden = this.#session === null;
+    for (const part of $("lesson").querySelectorAll("[data-act]")) part.disabled = running;
+    $("composer").querySelector("button").disabled = running;
+  }
+
+  #enter(topic, level, language) {
+    $("lesson-topic").textContent = topic;
+    $("lesson-about").textContent = [level, languageName(language)].filter(Boolean).join(" · ");
+    $("turns").replaceChildren();
+    $("tutor-form").hidden = true;
+    $("lesson").hidden = false;
+  }
+
+  async #leave() {
+    await this.stop();
+    [this.#session, this.#steps, this.#checks] = [null, new Map(), new Map()];
+    $("lesson").hidden = true;
+    $("tutor-form").hidden = false;
+    $("topic").value = "";
+    $("topic").focus();
+  }
+
+  /** Keep the newest words in view, unless the reader has scrolled up. */
+  #follow() {
+    const page = document.scrollingElement;
+    if (page.scrollHeight - page.scrollTop - page.clientHeight < 160) page.scrollTop = page.scrollHeight;
+  }
+}
+
+// ---------------------------------------------------------------- the page
+
+const TABS = ["translate", "tutor"];
+let active = "translate";
+
+function show(name, focus = false) {
+  active = name;
+  for (const tab of TABS) {
+    const chosen = tab === name;
+    $(tab).hidden = !chosen;
+    $(`tab-${tab}`).setAttribute("aria-selected", chosen);
+    $(`tab-${tab}`).tabIndex = chosen ? 0 : -1;
+  }
+  if (focus) $(`tab-${name}`).focus();
+  history.replaceState(null, "", `#${name}`);
+}
+
+function prepareTabs() {
+  for (const name of TABS) $(`tab-${name}`).addEventListener("click", () => show(name));
+  document.querySelector(".tabs").addEventListener("keydown", (pressed) => {
+    const steps = { ArrowRight: 1, ArrowLeft: -1, Home: -TABS.indexOf(active), End: TABS.length - 1 - TABS.indexOf(active) };
+    if (!(pressed.key in steps)) return;
+    pressed.preventDefault();
+    show(TABS.at((TABS.indexOf(active) + steps[pressed.key]) % TABS.length), true);
+  });
+  const asked = location.hash.slice(1);
+  show(TABS.includes(asked) ? asked : "translate");
+}
+
+function prepareWire() {
+  const toggle = (on) => {
+    $("wire").hidden = !on;
+    $("wire-switch").setAttribute("aria-checked", on);
+    choices.write({ wire: on });
+  };
+  $("wire-switch").addEventListener("click", () => toggle($("wire").hidden));
+  $("curl-copy").addEventListener("click", () => copy($("curl-copy"), $("curl").textContent));
+  $("curl").textContent = curlLine("translate", { text: TRANSLATE_SAMPLES["a human right"], target: "es" });
+  toggle(choices.read().wire === true);
+}
+
+function prepareShortcuts(views) {
+  document.addEventListener("keydown", (pressed) => {
+    if (document.querySelector("dialog[open]")) return;
+    if (pressed.key === "Escape") void views[active].stop();
+    if (pressed.key !== "Enter" || !(pressed.ctrlKey || pressed.metaKey)) return;
+    pressed.preventDefault();
+    const form = pressed.target.closest?.("form");
+    if (form) form.requestSubmit();
+    else views[active].send();
+  });
+}
+
+prepareKeyDialog();
+prepareWire();
+prepareTabs();
+prepareShortcuts({ translate: new Translate(), tutor: new Tutor() });
