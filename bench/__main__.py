@@ -10,8 +10,9 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from bench import cpu_per_chunk, cpu_per_stream, first_word, hang_up, machine, memory, report
-from bench.client import BrokenRunError
+from bench.client import BrokenRunError, load
 from bench.control import Upstream, upstream
+from bench.feeder import Plan
 from bench.measure import DEFAULT, QUICK, Figures, Measure, Scale
 from bench.relays import ALL, NGINX_RELAY, TUTORIAL, Relay, Running, missing, running
 
@@ -22,6 +23,7 @@ MEASURES = (
     memory.MEASURE,
     hang_up.MEASURE,
 )
+WARM_UP = 5
 BASES = {TUTORIAL.name: "tutorial", NGINX_RELAY.name: "nginx"}
 
 
@@ -75,7 +77,7 @@ def _all(
     """Return the report's lines, and all figures by relay."""
     lines: list[str] = []
     figures: dict[str, Figures] = {relay.name: {} for relay in relays}
-    started = [stack.enter_context(running(relay, feeder.port)) for relay in relays]
+    started = [_warm(stack.enter_context(running(relay, feeder.port)), feeder) for relay in relays]
     for measure in measures:
         taken = _rounds(measure, started, feeder, scale)
         section = _section(measure, taken, scale)
@@ -84,6 +86,13 @@ def _all(
         for name in taken:
             figures[name] |= taken[name]
     return lines, figures
+
+
+def _warm(one: Running, feeder: Upstream) -> Running:
+    """Let a relay load what it loads on its first request."""
+    feeder.says(Plan(chunks=len(one.relay.deltas), every_s=0, deltas=one.relay.deltas))
+    load(one.address, one.request, total=WARM_UP, at_once=1)
+    return one
 
 
 def _rounds(
