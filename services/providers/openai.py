@@ -27,13 +27,13 @@ from services.providers import failures
 from services.providers.chunks import Chunk, Reading, decode
 from services.providers.dialect import Dialect
 from services.providers.sse import Splitter
+from services.providers.transport import client
 
 MIB = 1024 * 1024
-OWN_HOST = "api.openai.com"
+OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"  # the SDK insists on one; a local server does not look
 READS_PER_TURN = 16  # gevent's recv does not yield while data is ready: others get their turn
-ERROR_BYTES = 64 * 1024  # of an error's body; the SDK would read all of it
-KEPT = 256  # idle connections; a handshake costs more than a socket
+LIST_S = 10  # for the list of models: a health check waits for it
 FOREIGN = (
     openai.OpenAIError,
     httpx2.HTTPError,
@@ -60,8 +60,8 @@ decode_models = msgspec.json.Decoder(_Models).decode
 class OpenAIProvider:
     """Implement ``llm.Provider`` over one pool of connections; it keeps nothing of an answer.
 
-    ``connect_s`` bounds a connection's making. ``read_s`` is the longest silence on the wire
-    and is only there so that nothing hangs for ever: content is timed by who reads.
+    ``connect_s`` bounds a connection's making and ``read_s`` the wait for the answer's head;
+    after that content is timed, by who reads.
     ``tail_s`` bounds the wait for the usage once the provider has said why it ended.
     """
 
@@ -76,16 +76,17 @@ class OpenAIProvider:
         max_event_bytes: int = MIB,
         verify: ssl.SSLContext | None = None,
     ) -> None:
+        base_url = base_url or OPENAI
         self._key = api_key
         self._max_event_bytes = max_event_bytes
         self._tail_s = tail_s
-        self._dialect = Dialect(new_cap=base_url is None or urlsplit(base_url).hostname == OWN_HOST)
+        self._dialect = Dialect(new_cap=urlsplit(base_url).hostname == urlsplit(OPENAI).hostname)
         self._client = openai.OpenAI(
             api_key=api_key or NO_KEY,
             base_url=base_url,
             max_retries=0,  # the one retry loop stands where the time budget is known
             timeout=httpx2.Timeout(read_s, connect=connect_s, pool=connect_s),
-            http_client=_http_client(verify or ssl.create_default_context()),
+            http_client=client(base_url, verify or ssl.create_default_context()),
             default_headers={"Accept-Encoding": "identity"},
         )
 
@@ -99,8 +100,9 @@ class OpenAIProvider:
 
     def models(self) -> tuple[str, ...]:
         """Return the ids of the provider's models; raises ``errors.ProviderFailure``."""
+        late = ProviderTimeout("The provider did not list its models in time.")
         try:
-            with closing(self._send(self._client.get, "/models")) as response:
+            with gevent.Timeout(LIST_S, late), closing(self._send(self._client.get, "/models")) as response:
                 listed = decode_models(self._whole(response))
         except FOREIGN as failure:
             raise self._mapped(failure, Reading()) from failure
@@ -145,11 +147,12 @@ class OpenAIProvider:
     def _events(self, response: httpx2.Response) -> Iterator[bytes]:
         """Yield the data of each event, or all that was said where the answer is in one piece."""
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
+        packed = response.headers.get("content-encoding", "identity")  # it was told not to
+        if packed == "identity" and kind == "text/event-stream":
             return self._split(response)
-        if kind == "application/json":
+        if packed == "identity" and kind == "application/json":
             return iter([self._whole(response)])
-        failures.note("not a stream", kind)
+        failures.note("not a stream", f"{kind} {packed}")
         raise ProviderError("The provider answered with something that is not a stream.")
 
     def _split(self, response: httpx2.Response) -> Iterator[bytes]:
@@ -202,38 +205,6 @@ class OpenAIProvider:
         if isinstance(cause, BROKEN):
             return ProviderError("The connection to the provider broke.", retryable=True)
         return ProviderError("The provider could not be spoken to.")
-
-
-def _http_client(verify: ssl.SSLContext) -> httpx2.Client:
-    """Make the client under the SDK: no redirects, as many connections as there are streams."""
-    return httpx2.Client(
-        verify=verify,
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT, keepalive_expiry=30),
-        event_hooks={"response": [_bound_error]},
-    )
-
-
-def _bound_error(response: httpx2.Response) -> None:
-    if not response.is_success and isinstance(response.stream, httpx2.SyncByteStream):
-        response.stream = _Bounded(response.stream)
-
-
-class _Bounded(httpx2.SyncByteStream):
-    """The first bytes of a body that the SDK would read whole, whatever its size."""
-
-    def __init__(self, whole: httpx2.SyncByteStream) -> None:
-        self._whole = whole
-
-    def __iter__(self) -> Iterator[bytes]:
-        left = ERROR_BYTES
-        for piece in self._whole:
-            yield piece[:left]
-            left -= len(piece)
-            if left <= 0:
-                return
-
-    def close(self) -> None:
-        self._whole.close()
 
 
 def _chain(failure: BaseException | None) -> Iterator[BaseException]:

@@ -67,8 +67,9 @@ class Models:
                 problem = "names a model that is not allowed here (GLOSS_MODELS)"
                 raise InvalidInput(errors=[{"field": "options.model", "problem": problem}])
             name = asked
-        window = self.settings.context_window or prices.context_window(name)
-        return Model(name=name, window=window, price=lambda tokens: prices.price_usd(name, tokens))
+        url = self.settings.openai_base_url
+        window = self.settings.context_window or prices.context_window(name, base_url=url)
+        return Model(name=name, window=window, price=lambda tokens: prices.price_usd(name, tokens, base_url=url))
 
     @property
     def reachable(self) -> bool:
