@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import partial
 
 from services import llm
 from services.cost import prices
@@ -69,7 +70,7 @@ class Models:
             name = asked
         url = self.settings.openai_base_url
         window = self.settings.context_window or prices.context_window(name, base_url=url)
-        return Model(name=name, window=window, price=lambda tokens: prices.price_usd(name, tokens, base_url=url))
+        return Model(name=name, window=window, price=partial(prices.price_usd, name, base_url=url))
 
     @property
     def reachable(self) -> bool:
