@@ -47,6 +47,7 @@ RULES: dict[str, str] = {
 OTHER_RULE = "is not allowed"
 TYPE_RULES = {rule for name, rule in RULES.items() if name.endswith("_type")}
 WHOLE = "(body)"
+SHORT = 3
 
 
 def validated(model: type[Model], body: Mapping[str, Any]) -> Model:
@@ -60,10 +61,11 @@ def validated(model: type[Model], body: Mapping[str, Any]) -> Model:
 def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
     """Return the problem for pydantic's errors about this model.
 
-    A validator of ours raises ValueError with words of its own; they are shown as they are.
+    A validator of ours raises ValueError with words of its own; they are shown as they are,
+    unless they quote what was sent.
     """
     known = set(_names(model))
-    found = [_describe(item, model, known) for item in error.errors(include_url=False, include_input=False)]
+    found = [_describe(item, model, known) for item in error.errors(include_url=False)]
     rules: dict[str, dict[str, None]] = {}  # a dict for a set that keeps its order
     for field, rule in found:
         if not _is_noise(field, rule, found):
@@ -78,8 +80,16 @@ def _describe(item: ErrorDetails, model: type[BaseModel], known: set[str]) -> tu
         place = item["loc"][:-1]
         fields = ", ".join(_names_at(model, place))
         return _field(place, known), f"has a field that is not known here; there are {fields}"
-    rule = RULES.get(item["type"], OTHER_RULE)
-    return _field(item["loc"], known), rule.format_map(item.get("ctx", {}))
+    rule = RULES.get(item["type"], OTHER_RULE).format_map(item.get("ctx", {}))
+    return _field(item["loc"], known), OTHER_RULE if _quotes(rule, item["input"]) else rule
+
+
+def _quotes(rule: str, sent: object) -> bool:
+    """Tell whether a validator's words hold what was sent, as those of ``int("abc")`` do.
+
+    Three letters or fewer may stand in any sentence, and give nothing away.
+    """
+    return isinstance(sent, str) and len(sent) > SHORT and sent in rule
 
 
 def _is_noise(field: str, rule: str, found: list[tuple[str, str]]) -> bool:

@@ -152,6 +152,24 @@ def test_a_good_body_is_a_value():
     assert validated(Sample, {"text": ["a"]}).text == ["a"]
 
 
+class Careless(BaseModel):
+    """A model whose validator says what it was given."""
+
+    number: str
+
+    @field_validator("number")
+    @classmethod
+    def _number(cls, value: str) -> str:
+        return str(int(value))
+
+
+@pytest.mark.parametrize("sent", [MARKER, "language", "four"])
+def test_a_validator_that_quotes_is_silenced(sent):
+    """Words that hold what was sent give way to the bare rule."""
+    error = refusal(lambda: validated(Careless, {"number": sent}))
+    assert error.problem()["errors"] == [{"field": "number", "problem": "is not allowed"}]
+
+
 VALUES = st.recursive(
     st.sampled_from([MARKER, 1, 0.5, True, None, "", 10**30]),
     lambda inner: (
