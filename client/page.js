@@ -241,14 +241,14 @@ const wire = {
   line(line) {
     if (line.trim() === "") return this.row("beat", "heartbeat", "an empty line");
     const type = /"type":\s*"([\w.-]+)"/.exec(line)?.[1] ?? "";
-    return this.row(type.replace(".", "-"), type, line);
+    return this.row(type, type, line);
   },
   row(kind, type, line) {
     const list = $("events");
     const follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
     const time = el("span", { className: "when", textContent: seconds(performance.now() - this.since) });
     const what = el("span", { className: "what", textContent: type });
-    list.append(el("li", { className: kind }, time, what, el("code", { textContent: line })));
+    list.append(el("li", { "data-kind": kind }, time, what, el("code", { textContent: line })));
     if (list.childElementCount > WIRE_ROWS) list.firstElementChild.remove();
     if (follows) list.scrollTop = list.scrollHeight;
   },
@@ -312,7 +312,7 @@ class Status {
     clearInterval(this.#timer);
     this.#stop.hidden = true;
     const usage = finish?.usage ?? error?.event?.usage ?? null;
-    this.#line.replaceChildren(...this.#facts(usage).map((fact) => el("span", { textContent: fact })));
+    this.#line.textContent = this.#facts(usage).join(" · ");
     const sentence = finish && this.#ending(finish);
     if (sentence) this.#note("note", el("p", { textContent: sentence }));
     if (error) this.#explain(error, again);
@@ -321,8 +321,7 @@ class Status {
   #tick() {
     const waited = performance.now() - this.#sent;
     const first = this.#first === null ? [] : [`first word after ${seconds(this.#first)}`];
-    const facts = [`${this.#doing} · ${seconds(waited)}`, ...first];
-    this.#line.replaceChildren(...facts.map((fact) => el("span", { textContent: fact })));
+    this.#line.textContent = [this.#doing, seconds(waited), ...first].join(" · ");
   }
 
   #facts(usage) {
@@ -426,12 +425,20 @@ class Activity {
       yield* this.#reading;
     } catch (error) {
       if (!(error instanceof GlossInterrupted) || error.id === null) throw error;
-      const { id, lastId: after, text } = error;
-      wire.sent(`GET /v1/streams/${id}?after=${after}`);
-      this.#reading = read(id, { after, text, ...this.#options() });
-      yield* this.#reading;
-      if (this.#reading.finish === null) throw error;
+      yield* this.#resumed(error);
     }
+  }
+
+  async *#resumed(broken) {
+    const { id, lastId: after, text } = broken;
+    wire.sent(`GET /v1/streams/${id}?after=${after}`);
+    this.#reading = read(id, { after, text, ...this.#options() });
+    try {
+      yield* this.#reading;
+    } catch (error) {
+      throw error.event ? error : broken; // that it cannot be read again is not what went wrong
+    }
+    if (this.#reading.finish === null) throw broken;
   }
 
   #options() {
@@ -587,8 +594,12 @@ class Rendering {
     this.tag = tag;
     this.#out = el("p", { className: "out", lang: tag, dir: "auto" }, this.#node);
     this.#copy.addEventListener("click", () => copy(this.#copy, this.#node.data));
-    const head = el("div", { className: "bar" }, el("h3", { textContent: languageName(tag), hidden: !titled }), this.#copy);
-    this.element = el("section", { className: "rendering writing" }, this.#out, head);
+    const title = titled ? [el("h3", { textContent: languageName(tag) })] : [];
+    this.element = el("section", { className: "rendering writing" }, ...title, this.#out, this.#copy);
+  }
+
+  get empty() {
+    return this.#node.data.trim() === "";
   }
 
   push(text) {
@@ -597,9 +608,9 @@ class Rendering {
 
   end(cut) {
     this.#node.data = this.#node.data.trimEnd();
-    this.#copy.hidden = this.#node.length === 0;
+    this.#copy.hidden = this.empty;
     this.element.classList.remove("writing");
-    if (cut && this.#node.length > 0) this.element.insertBefore(el("p", { className: "cut", textContent: cut }), this.element.lastChild);
+    if (cut && !this.empty) this.element.insertBefore(el("p", { className: "cut", textContent: cut }), this.element.lastChild);
   }
 }
 
@@ -652,14 +663,14 @@ class Translate {
     this.#renderings = new Map(targets.map((tag) => [tag, new Rendering(tag, targets.length > 1)]));
     this.#last = this.#renderings.get(targets[0]);
     $("renderings").replaceChildren(...[...this.#renderings.values()].map(({ element }) => element));
-    $("detected").textContent = "";
+    this.#detected("Detect language");
     $("translate-go").disabled = true;
     this.#status.begin();
   }
 
   take(event) {
     this.#status.take(event);
-    if (event.type === "detected") $("detected").textContent = languageName(event.language);
+    if (event.type === "detected") this.#detected(`Detected: ${languageName(event.language)}`);
     if (event.type !== "text") return;
     const rendering = this.#renderings.get(event.target) ?? this.#last;
     if (rendering !== this.#last) spoken.flush(this.#last.tag);
@@ -673,6 +684,7 @@ class Translate {
     const later = [...this.#renderings.values()].slice([...this.#renderings.values()].indexOf(this.#last));
     for (const rendering of this.#renderings.values()) rendering.end(later.includes(rendering) ? cut : "");
     $("translate-go").disabled = false;
+    if (outcome.error && this.#last.empty) this.#empty();
     this.#status.end({ ...outcome, again: () => this.send() });
   }
 
@@ -687,6 +699,10 @@ class Translate {
     };
     const said = Object.entries(given).filter(([, value]) => value !== "");
     return { text, target: targets.length === 1 ? targets[0] : targets, ...Object.fromEntries(said) };
+  }
+
+  #detected(label) {
+    $("source-language").options[0].textContent = label;
   }
 
   #targets() {
@@ -769,11 +785,12 @@ class Step {
   status = el("div", { className: "status" });
 
   constructor(n, act) {
+    this.n = n;
     const label = el("span", { className: "numeral", textContent: n, "aria-hidden": "true" });
     this.element = el("article", { className: "step", "aria-label": `Step ${n}` }, label, this.#title, this.#body, this.#extras, this.#actions, this.status);
     for (const [action, name] of Object.entries(ACTIONS)) {
       const button = el("button", { type: "button", className: "chip", "data-act": action, textContent: name });
-      button.addEventListener("click", () => act({ action, step: n }, this));
+      button.addEventListener("click", () => act({ action, step: n }));
       this.#actions.append(button);
     }
     this.#actions.hidden = true;
@@ -802,6 +819,12 @@ class Step {
     this.element.classList.remove("writing");
   }
 
+  /** It is told again further down: nothing is asked of this one any more. */
+  retire() {
+    this.#actions.replaceChildren();
+    this.element.classList.add("retired");
+  }
+
   #foldAway() {
     this.#earlier ??= el("details", { className: "earlier" }, el("summary", { textContent: "Earlier wording" }));
     this.#earlier.append(this.#prose.element);
@@ -814,6 +837,7 @@ class Check {
   #verdict = el("p", { className: "verdict", role: "status" });
   #inputs = [];
   #field = null;
+  #answer;
 
   constructor(event, answer) {
     this.id = event.check;
@@ -824,11 +848,9 @@ class Check {
     this.element.addEventListener("submit", (submitted) => {
       submitted.preventDefault();
       const value = this.#field?.value.trim();
-      if (value) this.#give(value, value);
+      if (value) this.#give(value);
     });
   }
-
-  #answer;
 
   focus() {
     this.#field?.focus({ preventScroll: true });
@@ -841,14 +863,15 @@ class Check {
 
   /** Close it: it was answered, or another one took its place. */
   close() {
+    this.element.classList.add("closed");
     for (const input of this.#inputs) {
       input.disabled = true;
       delete input.dataset.act;
     }
   }
 
-  #give(value, shown) {
-    this.#answer({ check: this.id, value }, shown);
+  #give(value) {
+    this.#answer({ check: this.id, value });
   }
 
   #choices(choices) {
@@ -857,7 +880,7 @@ class Check {
       const button = el("button", { type: "button", className: "choice", "data-act": "answer" }, ...parts);
       button.addEventListener("click", () => {
         button.classList.add("chosen");
-        this.#give(label, `${label}: ${text}`);
+        this.#give(label);
       });
       return button;
     });
@@ -987,12 +1010,19 @@ class Tutor {
     this.#endStep();
     this.#turn.prose?.end();
     this.#turn.prose = null;
-    this.#step = this.#steps.get(n) ?? new Step(n, (fields, step) => this.#act(fields, step));
-    if (!this.#steps.has(n)) this.#add(this.#step.element);
-    this.#steps.set(n, this.#step);
+    this.#step = this.#asked.step?.n === n ? this.#asked.step : this.#newStep(n);
     this.#step.begin(title);
     spoken.flush();
     spoken.say(`Step ${n}: ${title}.`);
+  }
+
+  /** A step told anew in a later turn stands there; the card above stays as it was read. */
+  #newStep(n) {
+    this.#steps.get(n)?.retire();
+    const step = new Step(n, (fields) => this.#run({ fields, step }));
+    this.#steps.set(n, step);
+    this.#add(step.element);
+    return step;
   }
 
   #endStep() {
@@ -1005,7 +1035,7 @@ class Tutor {
     const sayings = [event.question, ...(event.choices ?? []).flatMap(({ label, text }) => [`${label} ${text}`, text])];
     this.#prose().dropTail(sayings);
     for (const earlier of this.#checks.values()) earlier.close();
-    const check = new Check(event, (answer, shown) => this.#run({ fields: { answer }, shown, check }));
+    const check = new Check(event, (answer) => this.#run({ fields: { answer }, check }));
     this.#checks.set(event.check, check);
     this.#endStep();
     this.#turn.prose = null;
@@ -1020,10 +1050,6 @@ class Tutor {
   #extra(element) {
     if (this.#step) this.#step.add(element);
     else this.#add(element);
-  }
-
-  #act(fields, step) {
-    this.#run({ fields, step });
   }
 
   #ask() {
