@@ -1,0 +1,150 @@
+"""What the server itself says to a student, and the words by which it knows a language's forms.
+
+The server speaks first where it has decided: a verdict does not wait for a model, and a small
+model that praises a wrong answer cannot undo it. In a language that is not here the model is
+asked to say it.
+"""
+
+import re
+from dataclasses import dataclass
+
+LATIN = 0x24F  # the last letter of Latin Extended-B
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phrases:
+    """One language. ``next_step`` is asked where no model asked anything."""
+
+    name: str
+    right: str
+    wrong: str
+    partial: str
+    again: str
+    next_step: str
+    correction: str  # {is_} and {said} are filled in
+    common: frozenset[str]  # words by which a short text gives its language away
+
+
+PHRASES: dict[str, Phrases] = {
+    "en": Phrases(
+        name="English",
+        right="That's right.",
+        wrong="Not quite yet.",
+        partial="Partly right.",
+        again="Try again:",
+        next_step="What would you do next, and why?",
+        correction="Correction: {is_}, not {said}.",
+        common=frozenset("the is of and to a how what why solve in with for explain".split()),
+    ),
+    "de": Phrases(
+        name="German",
+        right="Das ist richtig.",
+        wrong="Noch nicht ganz.",
+        partial="Teilweise richtig.",
+        again="Versuche es noch einmal:",
+        next_step="Was würdest du als Nächstes tun, und warum?",
+        correction="Berichtigung: {is_}, nicht {said}.",
+        common=frozenset("der die das ist und wie was warum löse ein eine mit für erkläre von zu".split()),
+    ),
+    "es": Phrases(
+        name="Spanish",
+        right="Es correcto.",
+        wrong="Todavía no.",
+        partial="En parte es correcto.",
+        again="Inténtalo otra vez:",
+        next_step="¿Qué harías a continuación, y por qué?",
+        correction="Corrección: {is_}, no {said}.",
+        common=frozenset("el la los las es y cómo qué por resuelve un una con para explica de".split()),
+    ),
+    "fr": Phrases(
+        name="French",
+        right="C'est juste.",
+        wrong="Pas encore.",
+        partial="C'est juste en partie.",
+        again="Essaie encore :",
+        next_step="Que ferais-tu ensuite, et pourquoi ?",
+        correction="Correction : {is_}, et non {said}.",
+        common=frozenset("le la les est et comment que pourquoi résous un une avec pour explique de".split()),
+    ),
+    "it": Phrases(
+        name="Italian",
+        right="È giusto.",
+        wrong="Non ancora.",
+        partial="In parte è giusto.",
+        again="Prova ancora:",
+        next_step="Che cosa faresti dopo, e perché?",
+        correction="Correzione: {is_}, non {said}.",
+        common=frozenset("il lo gli è e come che perché risolvi un una con per spiega di".split()),
+    ),
+    "pt": Phrases(
+        name="Portuguese",
+        right="Está certo.",
+        wrong="Ainda não.",
+        partial="Está certo em parte.",
+        again="Tente outra vez:",
+        next_step="O que você faria a seguir, e por quê?",
+        correction="Correção: {is_}, e não {said}.",
+        common=frozenset("o os as é e como que porquê resolva um uma com para explique de".split()),
+    ),
+    "nl": Phrases(
+        name="Dutch",
+        right="Dat klopt.",
+        wrong="Nog niet helemaal.",
+        partial="Dat klopt gedeeltelijk.",
+        again="Probeer het nog eens:",
+        next_step="Wat zou je hierna doen, en waarom?",
+        correction="Verbetering: {is_}, niet {said}.",
+        common=frozenset("de het is en hoe wat waarom los een met voor leg van".split()),
+    ),
+}
+OTHERS = {
+    "ar": "Arabic", "cs": "Czech", "da": "Danish", "el": "Greek", "fi": "Finnish", "he": "Hebrew",
+    "hi": "Hindi", "hu": "Hungarian", "id": "Indonesian", "ja": "Japanese", "ko": "Korean",
+    "nb": "Norwegian", "no": "Norwegian", "pl": "Polish", "ro": "Romanian", "ru": "Russian",
+    "sv": "Swedish", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+DECIMAL_COMMA = frozenset("de es fr it pt nl cs da el fi hu id nb no pl ro ru sv tr uk vi".split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """The language of a lesson: what a prompt calls it, what the server can say in it."""
+
+    tag: str
+    name: str
+    phrases: Phrases | None
+    decimal_comma: bool
+
+
+def language(given: str | None, sample: str) -> Language:
+    """Return the language that a tag or a name means; without one, that of the sample.
+
+    A language that is not known here keeps the name it was given: the model may know it.
+    """
+    if given is None:
+        tag = _guessed(sample)
+        return _language(tag, PHRASES[tag].name if tag else "the language of the request")
+    tag = given.split("-")[0].lower()
+    if tag in PHRASES or tag in OTHERS:
+        return _language(tag, f"{_name(tag)} ({given})" if "-" in given else _name(tag))
+    named = (tag for tag in (*PHRASES, *OTHERS) if _name(tag).lower() == given.lower())
+    return _language(next(named, ""), given)
+
+
+def _name(tag: str) -> str:
+    return PHRASES[tag].name if tag in PHRASES else OTHERS[tag]
+
+
+def _language(tag: str, name: str) -> Language:
+    return Language(tag=tag, name=name, phrases=PHRASES.get(tag), decimal_comma=tag in DECIMAL_COMMA)
+
+
+def _guessed(sample: str) -> str:
+    """Return the language with the most common words in the sample; English if there are none.
+
+    A script that none of them uses gives no language at all.
+    """
+    words = re.findall(r"[^\W\d_]+", sample.lower())
+    if any(ord(letter) > LATIN for word in words for letter in word):
+        return ""
+    return max(PHRASES, key=lambda tag: sum(word in PHRASES[tag].common for word in words))
