@@ -4,19 +4,17 @@
 asked for; so importing this module opens nothing, and tests bring their own parts.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from pydantic import ValidationError
 
 from services import prompting
 from services.cost import tokens
 from services.llm import Provider
 from services.prompting import Prompt
 from services.providers.openai import OpenAIProvider
-from services.settings import Settings
+from services.settings import Settings, read
 from services.streams.caps import input_cap, server_limits
 from services.streams.clock import Clock, GeventClock
 from services.streams.models import Models
@@ -35,6 +33,7 @@ from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
 
 HERE = Path(__file__).parent
+PROMPTS = HERE / "prompts"
 VERSION = "0.1.0"
 
 
@@ -43,7 +42,7 @@ def create_app(
     *,
     provider: Provider | None = None,
     use_cases: dict[str, UseCase] = USE_CASES,
-    prompts: Path = HERE / "prompts",
+    prompts: Path = PROMPTS,
     clock: Clock | None = None,
 ) -> Flask:
     """Put the service together.
@@ -114,10 +113,10 @@ def __getattr__(name: str) -> Flask:
     if name != "app":
         raise AttributeError(name)
     setup_logging()
-    tokens.warm()
     try:
-        app = create_app(Settings())
-    except (ValueError, ValidationError) as error:
-        sys.exit(f"Gloss cannot start. {error}")
+        app = create_app(read())
+    except ValueError as error:
+        raise SystemExit(f"Gloss cannot start. {error}") from None
+    tokens.warm()
     globals()["app"] = app
     return app

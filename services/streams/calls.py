@@ -85,6 +85,7 @@ class Reply:
         self.wanted = planned.request.max_output_tokens
         self._calls = calls
         self._planned = planned
+        self._granted: int | None = None
         self._meter: OutputMeter | None = None
         self._spoke = False
         self._deltas = self._read()
@@ -102,9 +103,14 @@ class Reply:
         said = self._meter.tokens if self._meter else 0
         return llm.Tokens(input=self._planned.input_tokens, output=said)
 
+    def reserve(self) -> int:
+        """Take what it may say from the stream's allowance, once."""
+        if self._granted is None:
+            self._granted = self._calls.allowance.reserve(self.wanted)
+        return self._granted
+
     def _read(self) -> Generator[str, None, None]:
-        allowance = self._calls.allowance
-        granted = allowance.reserve(self.wanted)
+        granted = self.reserve()
         if not granted:
             self.reason = "length"
             return
@@ -112,7 +118,7 @@ class Reply:
         try:
             yield from self._attempts(self._planned.request.limited_to(granted), meter)
         finally:
-            allowance.settle(granted, meter.tokens)
+            self._calls.allowance.settle(granted, meter.tokens)
 
     def _attempts(self, request: llm.Request, meter: OutputMeter) -> Generator[str, None, None]:
         tries = self._calls.retry.begin(self._calls.clock)
@@ -228,7 +234,7 @@ class Ahead:
         self.closed = False
         self.reply = reply
         self._deltas: SimpleQueue[str | Exception | None] = SimpleQueue()
-        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._greenlet: "gevent.Greenlet[[], None] | None" = None
 
     def start(self, ended: Callable[[object], None]) -> None:
         """Begin to read; ``ended`` is called from the hub, also after a kill before the start."""
@@ -287,4 +293,5 @@ class Batch:
             self._waiting.pop()
             if not following.closed:
                 self._running += 1
+                following.reply.reserve()
                 following.start(self._ended)

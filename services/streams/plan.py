@@ -36,28 +36,32 @@ class Planner:
     window: int | None
 
     def plan(self, calls: Sequence[Call]) -> list[Planned]:
-        """Plan calls in their order; raises InputTooLong for one that does not fit the window."""
+        """Plan calls in their order; those that name no cap share the stream's equally.
+
+        Raises InputTooLong for one that does not fit the window.
+        """
+        share = max(1, self.max_output_tokens // max(1, len(calls)))
         if len(calls) <= ON_THE_HUB:
-            return [self._one(call) for call in calls]
+            return [self._one(call, share) for call in calls]
         pool = gevent.get_hub().threadpool
-        planned: list[Planned] = pool.apply(lambda: [self._one(call) for call in calls])
+        planned: list[Planned] = pool.apply(lambda: [self._one(call, share) for call in calls])
         return planned
 
-    def _one(self, call: Call) -> Planned:
+    def _one(self, call: Call, share: int) -> Planned:
         prompt = self.prompts[call.prompt] if call.prompt else self.default
         messages = prompt.messages(call.variables, call.history)
         tokens = self.counter.count_messages(messages)
         request = llm.Request(
             model=self.model,
             messages=messages,
-            max_output_tokens=self._cap(call, tokens),
+            max_output_tokens=self._cap(call, share, tokens),
             temperature=prompt.caps.temperature,
             stop=call.stop,
         )
         return Planned(request=request, input_tokens=tokens)
 
-    def _cap(self, call: Call, tokens: int) -> int:
-        wanted = min(call.max_output_tokens or self.max_output_tokens, self.max_output_tokens)
+    def _cap(self, call: Call, share: int, tokens: int) -> int:
+        wanted = min(call.max_output_tokens or share, self.max_output_tokens)
         if self.window is None:
             return wanted
         room = self.window - int(tokens * (FOREIGN_MARGIN if self.counter.estimated else 1))

@@ -70,7 +70,6 @@ class Producer:
 
     stream: Stream
     pen: Pen
-    emit: Callable[[Event], None]
     transform: Transform
     calls: Calls
     plan: Callable[[tuple[Call, ...]], list[Planned]]
@@ -87,7 +86,7 @@ class Producer:
         self._alarm = Alarm(self.stream.clock, deadline_s, lambda: self.stream.stop("deadline"))
         greenlet.start()
 
-    def _interrupt(self, greenlet: gevent.Greenlet[..., None], cause: BaseException) -> None:
+    def _interrupt(self, greenlet: "gevent.Greenlet[..., None]", cause: BaseException) -> None:
         self._cause = cause
         greenlet.kill(cause, block=False)
 
@@ -117,7 +116,7 @@ class Producer:
         if isinstance(value, Remember):
             self.state = value.state
         else:
-            self.emit(value)
+            self.pen.write(value)
 
     def _end_of(self, error: BaseException) -> None:
         usage: Usage = self.stream.usage()
@@ -129,7 +128,7 @@ class Producer:
             log.error("stream %s failed\n%s", self.stream.id, bare_traceback(error))
             self.pen.fail(Internal(), usage)
 
-    def _seal(self, greenlet: gevent.Greenlet[..., None]) -> None:
+    def _seal(self, greenlet: "gevent.Greenlet[..., None]") -> None:
         """Be the last to see the stream: the greenlet may have been killed before it ran."""
         if self._alarm:
             self._alarm.close()

@@ -54,8 +54,8 @@ class Call:
     """One call to the model: a prompt file's blocks, filled in.
 
     ``history`` stands between the system block and the user block. ``max_output_tokens`` is
-    the most this call may say (None: what is left of the stream's cap); it is never raised
-    above the stream's cap. ``prompt`` is the use case's own unless another file is named.
+    the most this call may say (None: the stream's cap, or an equal share of it among calls
+    that are asked together); it is never raised above the stream's cap. ``prompt`` is the use case's own unless another file is named.
     """
 
     variables: Mapping[str, object]

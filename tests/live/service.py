@@ -1,0 +1,83 @@
+"""The real service in a process of its own, as live tests start it."""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.live.http import BrokenOffError, Connection
+
+ROOT = Path(__file__).parents[2]
+BOOT_S = 60
+# Nothing of the machine's own settings reaches the service under test.
+OURS = ("GLOSS_", "OPENAI_", "HOST", "PORT", "WEB_CONCURRENCY", "TRUSTED_HOSTS", "GUNICORN_CMD_ARGS")
+
+
+@dataclass
+class Service:
+    """Where it listens, and what it has printed."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    printed: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return self.printed.read_text(errors="replace")
+
+    def connect(self) -> Connection:
+        """Open a connection of one's own."""
+        return Connection(self.port)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(folder: Path, *, app: str = "tests.live.relay:app", **env: str) -> Iterator[Service]:
+    """Run gunicorn with the project's own settings until the block ends."""
+    port = free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    printed = folder / f"gunicorn-{port}.log"
+    with printed.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", app],
+            cwd=ROOT,
+            env={**clean, "PORT": str(port), "PYTHONPATH": str(ROOT), **env},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait(port, process, printed)
+        yield Service(port, process, printed)
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], printed: Path) -> None:
+    """Wait until it answers: gunicorn listens before its worker has booted."""
+    until = time.monotonic() + BOOT_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with Connection(port) as client:
+                client.send("GET", "/healthz").answer()
+        except (OSError, BrokenOffError):
+            select.select([], [], [], 0.05)
+        else:
+            return
+    raise RuntimeError(f"the service did not start:\n{printed.read_text(errors='replace')}")
