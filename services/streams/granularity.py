@@ -6,6 +6,7 @@ a change of target and the end let it go, so nothing is ever lost and the order 
 
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 
@@ -20,13 +21,19 @@ BORDERS = {
 }
 
 
-def regrouped(emit: Callable[[Event], None], granularity: Granularity) -> Callable[[Event], None]:
-    """Return an ``emit`` that passes events on in pieces of that size."""
-    return emit if granularity == "token" else _Regroup(emit, BORDERS[granularity]).put
+Emit: TypeAlias = Callable[[Event], None]
+
+
+def regrouped(emit: Emit, granularity: Granularity) -> tuple[Emit, Callable[[], None]]:
+    """Return an ``emit`` that passes events on in pieces of that size, and what lets go of the rest."""
+    if granularity == "token":
+        return emit, lambda: None
+    regroup = _Regroup(emit, BORDERS[granularity])
+    return regroup.put, regroup.release
 
 
 class _Regroup:
-    def __init__(self, emit: Callable[[Event], None], border: re.Pattern[str]) -> None:
+    def __init__(self, emit: Emit, border: re.Pattern[str]) -> None:
         self._emit = emit
         self._border = border
         self._held: Text | None = None
@@ -34,12 +41,12 @@ class _Regroup:
     def put(self, event: Event) -> None:
         held = self._held
         if not isinstance(event, Text):
-            self._release()
+            self.release()
             self._emit(event)
         elif held and (held.target, held.text_index) == (event.target, event.text_index):
             self._hold(msgspec.structs.replace(held, text=held.text + event.text))
         else:
-            self._release()
+            self.release()
             self._hold(event)
 
     def _hold(self, event: Text) -> None:
@@ -49,7 +56,7 @@ class _Regroup:
         rest = event.text[cut:]
         self._held = msgspec.structs.replace(event, text=rest) if rest else None
 
-    def _release(self) -> None:
+    def release(self) -> None:
         held, self._held = self._held, None
         if held:
             self._emit(held)

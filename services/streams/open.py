@@ -21,7 +21,6 @@ from services.streams.allowance import Allowance
 from services.streams.calls import Calls, Silences
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.clock import Clock
-from services.streams.granularity import regrouped
 from services.streams.models import Model, Models
 from services.streams.pen import Pen
 from services.streams.plan import Planner
@@ -74,12 +73,11 @@ def open_stream(
         planned = planner.plan(then.calls) if isinstance(then, Asked) else []
     opening = Opening(said, then, planned)
 
-    pen = Pen(stream)
-    emit = regrouped(pen.write, given.options.granularity)
-    calls = _calls(core, model, counter, limits, emit)
+    pen = Pen(stream, given.options.granularity)
+    calls = _calls(core, model, counter, limits, pen.write)
     stream.usage = calls.usage
     producer = Producer(
-        stream=stream, pen=pen, emit=emit, transform=transform, calls=calls, plan=planner.plan,
+        stream=stream, pen=pen, transform=transform, calls=calls, plan=planner.plan,
         ended=lambda ended: _ended(core, given, session, ended),
         state=session.state if session else None,
     )  # fmt: skip

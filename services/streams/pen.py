@@ -4,13 +4,16 @@ import hashlib
 
 from services.errors import GlossError
 from services.events import Error, Event, Finish, FinishReason, Text, Timing, Usage
+from services.streams.granularity import regrouped
 from services.streams.stream import Stream
+from services.streams.use_case import Granularity
 
 
 class Pen:
-    """The only writer of one stream's log."""
+    """The only writer of one stream's log; ``write`` takes events, ``finish`` or ``fail`` the end."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, granularity: Granularity = "token") -> None:
+        self.write, self._release = regrouped(self._write, granularity)
         self._stream = stream
         self._append = stream.log.append
         self._monotonic = stream.clock.monotonic
@@ -19,7 +22,7 @@ class Pen:
         self._digest = hashlib.sha256()
         self._chars = 0
 
-    def write(self, event: Event) -> None:
+    def _write(self, event: Event) -> None:
         """Append an event; an empty text is no event."""
         if type(event) is Text:
             if not event.text:
@@ -32,6 +35,7 @@ class Pen:
 
     def finish(self, reason: FinishReason, usage: Usage) -> None:
         """Write the end that was meant."""
+        self._release()
         self._append(
             Finish(
                 reason=reason,
@@ -44,6 +48,7 @@ class Pen:
 
     def fail(self, error: GlossError, usage: Usage) -> None:
         """Write the end that was not meant."""
+        self._release()
         self._append(Error(problem=error.problem(self._stream.url), usage=usage, partial=self._chars > 0))
 
     def _timing(self) -> Timing:
