@@ -42,6 +42,6 @@ class Tries:
             return None
         pause = failure.retry_after_s
         if pause is None:
-            pause = random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._failed))  # noqa: S311 - jitter
+            pause = random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (self._failed - 1)))  # noqa: S311 - jitter
         late = self._clock.monotonic() + pause - self._began > self._retry.within_s
         return None if late else pause
