@@ -32,7 +32,7 @@ def main() -> None:
     arguments = _arguments()
     machine.allow_many_files()
     machine.pin(machine.FEEDER_CORE)
-    relays = [relay for relay in ALL if arguments.relays in relay.name and not _left_out(relay)]
+    relays = [relay for relay in ALL if _named(relay, arguments.relays) and not _left_out(relay)]
     measures = [measure for measure in MEASURES if arguments.only in measure.title]
     scale = _scale(arguments)
     began = time.monotonic()
@@ -53,7 +53,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round: does it all work?")
     parser.add_argument("--full", action="store_true", help="memory at 1,000 open streams too")
     parser.add_argument("--only", default="", metavar="WORD", help="measures whose title holds this")
-    parser.add_argument("--relays", default="", metavar="WORD", help="relays whose name holds this")
+    parser.add_argument(
+        "--relays", default="", metavar="WORD", help="relays whose name holds this; several with commas"
+    )
     parser.add_argument("--dry", action="store_true", help="write no results")
     return parser.parse_args()
 
@@ -62,6 +64,10 @@ def _scale(arguments: argparse.Namespace) -> Scale:
     if arguments.quick:
         return QUICK
     return replace(DEFAULT, open_streams=(500, 1000)) if arguments.full else DEFAULT
+
+
+def _named(relay: Relay, words: str) -> bool:
+    return any(word in relay.name for word in words.split(","))
 
 
 def _left_out(relay: Relay) -> bool:
