@@ -1,0 +1,67 @@
+"""Writes README's tables from the code: ``python -m docs.tables``; a test fails where they differ."""
+
+import re
+import sys
+from pathlib import Path
+
+from services.errors import GlossError
+from services.events import type_of
+from services.settings import Settings
+from services.use_cases import USE_CASES
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def settings_table() -> str:
+    """Return one row per setting: name, default, unit, reason."""
+    rows = ["| setting | default | what it is, and why |", "|---|---|---|"]
+    for field in Settings.model_fields.values():
+        extra = field.json_schema_extra
+        unit = extra.get("unit", "") if isinstance(extra, dict) else ""
+        rows.append(f"| `{field.validation_alias}` | {_shown(field.default, str(unit))} | {field.description} |")
+    return "\n".join(rows)
+
+
+def problems_table() -> str:
+    """Return one row per kind of problem: slug, status, meaning."""
+    rows = ["| problem | status | what it means |", "|---|---|---|"]
+    kinds = {kind.slug: kind for kind in reversed(GlossError.tree())}
+    for kind in sorted(kinds.values(), key=lambda kind: (kind.status, kind.slug)):
+        rows.append(f"| `{kind.slug}` | {kind.status} | {kind.meaning} |")
+    return "\n".join(rows)
+
+
+def use_cases_table() -> str:
+    """Return one row per use case: path, what it does, the events it adds."""
+    rows = ["| use case | | events of its own |", "|---|---|---|"]
+    for use_case in USE_CASES.values():
+        events = ", ".join(f"`{type_of(event)}`" for event in use_case.events)
+        rows.append(f"| `POST /v1/{use_case.name}` | {use_case.title} | {events} |")
+    return "\n".join(rows)
+
+
+TABLES = {"settings": settings_table, "problems": problems_table, "use-cases": use_cases_table}
+
+
+def filled(text: str) -> str:
+    """Return the text with each table between its markers made anew."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}: made by docs/tables.py -->", f"<!-- /{name} -->"
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        text = pattern.sub(lambda _, made=f"{begin}\n{table()}\n{end}": made, text)
+    return text
+
+
+def _shown(default: object, unit: str) -> str:
+    if default is None or default == ():
+        return ""
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    number = f"{default:,}" if isinstance(default, int) and unit else f"{default:g}" if isinstance(default, float) else f"{default}"
+    return f"{number} {unit}".strip()
+
+
+if __name__ == "__main__":
+    before = README.read_text(encoding="utf-8")
+    README.write_text(filled(before), encoding="utf-8")
+    sys.stdout.write("README.md: made anew\n" if filled(before) != before else "README.md: nothing to do\n")
