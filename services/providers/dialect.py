@@ -72,5 +72,5 @@ def _refused_name(sent: Mapping[str, Any], error: object) -> str | None:
     candidates = [name for name in MAY_GO if name in sent]
     if named in candidates:
         return str(named)
-    quoted = (name for name in candidates if re.search(rf"[\"'`]{name}\\?[\"'`]", said))
+    quoted = (name for name in candidates if re.search(rf"[\"'`]{name}\\*[\"'`]", said))
     return next(quoted, None)

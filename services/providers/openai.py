@@ -33,7 +33,6 @@ MIB = 1024 * 1024
 OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"  # the SDK insists on one; a local server does not look
 READS_PER_TURN = 16  # gevent's recv does not yield while data is ready: others get their turn
-LIST_S = 10  # for the list of models: a health check waits for it
 FOREIGN = (
     openai.OpenAIError,
     httpx2.HTTPError,
@@ -60,9 +59,9 @@ decode_models = msgspec.json.Decoder(_Models).decode
 class OpenAIProvider:
     """Implement ``llm.Provider`` over one pool of connections; it keeps nothing of an answer.
 
-    ``connect_s`` bounds a connection's making and ``read_s`` the wait for the answer's head;
-    after that content is timed, by who reads.
-    ``tail_s`` bounds the wait for the usage once the provider has said why it ended.
+    ``connect_s`` bounds a connection's making, ``read_s`` the wait for the answer's head; after
+    that content is timed, by who reads. ``tail_s`` bounds the wait for the usage once the
+    provider has said why it ended, ``list_s`` the whole of a list of models.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own
@@ -73,6 +72,7 @@ class OpenAIProvider:
         connect_s: float = 5,
         read_s: float = 600,
         tail_s: float = 5,
+        list_s: float = 10,
         max_event_bytes: int = MIB,
         verify: ssl.SSLContext | None = None,
     ) -> None:
@@ -80,6 +80,7 @@ class OpenAIProvider:
         self._key = api_key
         self._max_event_bytes = max_event_bytes
         self._tail_s = tail_s
+        self._list_s = list_s
         self._dialect = Dialect(new_cap=urlsplit(base_url).hostname == urlsplit(OPENAI).hostname)
         self._client = openai.OpenAI(
             api_key=api_key or NO_KEY,
@@ -96,16 +97,19 @@ class OpenAIProvider:
         try:
             yield from self._answer(request, reading)
         except FOREIGN as failure:
-            raise self._mapped(failure, reading) from failure
+            raise mapped(failure, said=reading.said, key=self._key) from failure
 
     def models(self) -> tuple[str, ...]:
         """Return the ids of the provider's models; raises ``errors.ProviderFailure``."""
         late = ProviderTimeout("The provider did not list its models in time.")
         try:
-            with gevent.Timeout(LIST_S, late), closing(self._send(self._client.get, "/models")) as response:
+            with (
+                gevent.Timeout(self._list_s, late),
+                closing(self._send(self._client.get, "/models")) as response,
+            ):
                 listed = decode_models(self._whole(response))
         except FOREIGN as failure:
-            raise self._mapped(failure, Reading()) from failure
+            raise mapped(failure, key=self._key) from failure
         except ValueError as failure:
             raise ProviderError("The provider's list of models is not what it should be.") from failure
         return tuple(model.id for model in listed.data)
@@ -188,23 +192,24 @@ class OpenAIProvider:
             for data in events:
                 reading.take(decode(data))
 
-    def _mapped(self, failure: Exception, reading: Reading) -> ProviderFailure:
-        """Return our failure for one of the SDK's or its HTTP client's."""
-        if isinstance(failure, openai.APIStatusError):
-            failures.note(f"status {failure.status_code}", failure.body, secret=self._key)
-            return failures.of_status(failure.status_code, failure.response.headers, failure.body)
-        cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else failure
-        failures.note(type(cause).__name__, str(cause), secret=self._key)
-        if isinstance(cause, httpx2.TimeoutException):
-            refused = isinstance(cause, httpx2.ConnectTimeout)
-            return ProviderTimeout("The provider did not answer in time.", retryable=refused)
-        if any(isinstance(link, ssl.SSLError) for link in _chain(cause)):
-            return ProviderError("The connection to the provider could not be secured.")
-        if isinstance(cause, BROKEN) and reading.said:
-            return ProviderIncomplete("The connection to the provider broke in the middle of the answer.")
-        if isinstance(cause, BROKEN):
-            return ProviderError("The connection to the provider broke.", retryable=True)
-        return ProviderError("The provider could not be spoken to.")
+
+def mapped(failure: Exception, *, said: bool = False, key: str | None = None) -> ProviderFailure:
+    """Return our failure for one of the SDK's or its HTTP client's; ``said``: text had come."""
+    if isinstance(failure, openai.APIStatusError):
+        failures.note(f"status {failure.status_code}", failure.body, secret=key)
+        return failures.of_status(failure.status_code, failure.response.headers, failure.body)
+    cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else failure
+    failures.note(type(cause).__name__, str(cause), secret=key)
+    if isinstance(cause, httpx2.TimeoutException):
+        refused = isinstance(cause, httpx2.ConnectTimeout)
+        return ProviderTimeout("The provider did not answer in time.", retryable=refused)
+    if any(isinstance(link, ssl.SSLError) for link in _chain(cause)):
+        return ProviderError("The connection to the provider could not be secured.")
+    if isinstance(cause, BROKEN) and said:
+        return ProviderIncomplete("The connection to the provider broke in the middle of the answer.")
+    if isinstance(cause, BROKEN):
+        return ProviderError("The connection to the provider broke.", retryable=True)
+    return ProviderError("The provider could not be spoken to.")
 
 
 def _chain(failure: BaseException | None) -> Iterator[BaseException]:

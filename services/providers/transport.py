@@ -10,7 +10,7 @@ import ipaddress
 import logging
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -24,10 +24,10 @@ ERROR_BYTES = 64 * 1024  # of an error's body, which the SDK reads whole
 
 # The first that fits counts: what is below httpx2 is as precise, under other names.
 MAPPED: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
-    (lower.ConnectTimeoutError, httpx2.ConnectTimeout),
     (lower.ReadTimeoutError, httpx2.ReadTimeout),
     (lower.EmptyPoolError, httpx2.PoolTimeout),
-    (lower.NewConnectionError, httpx2.ConnectError),
+    (lower.NewConnectionError, httpx2.ConnectError),  # for urllib3 a kind of the next one
+    (lower.ConnectTimeoutError, httpx2.ConnectTimeout),
     (lower.SSLError, httpx2.ConnectError),
     (lower.ProtocolError, httpx2.RemoteProtocolError),
     (lower.LocationValueError, httpx2.UnsupportedProtocol),
@@ -37,7 +37,7 @@ MAPPED: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
 
 def client(base_url: str, verify: ssl.SSLContext) -> httpx2.Client:
     """Make a client for this address: no redirects, as many connections as there are streams."""
-    transport = None if _proxied(base_url) else LeanTransport(verify)
+    transport = None if proxied(base_url, urllib.request.getproxies()) else LeanTransport(verify)
     unbounded = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT)
     return httpx2.Client(
         verify=verify, transport=transport, limits=unbounded, event_hooks={"response": [_bound_error]}
@@ -47,14 +47,18 @@ def client(base_url: str, verify: ssl.SSLContext) -> httpx2.Client:
 class LeanTransport(httpx2.BaseTransport):
     """Send requests over urllib3's connections, each of them new or idle."""
 
-    def __init__(self, verify: ssl.SSLContext) -> None:
-        self._pools = urllib3.PoolManager(maxsize=KEPT, block=False, ssl_context=verify, retries=False)
+    def __init__(self, verify: ssl.SSLContext, *, kept: int = KEPT) -> None:
+        self._pools = urllib3.PoolManager(maxsize=kept, block=False, ssl_context=verify, retries=False)
         logging.getLogger("urllib3.connectionpool").setLevel(
             logging.ERROR
         )  # one more than are kept is no news
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the response, its body unread; raises ``httpx2.TransportError``."""
+        if request.url.scheme not in {"http", "https"}:
+            raise httpx2.UnsupportedProtocol(
+                "The provider's address begins with neither http:// nor https://."
+            )
         limits = request.extensions.get("timeout", {})
         with _mapped():
             answer = self._pools.urlopen(
@@ -123,13 +127,16 @@ def _bound_error(response: httpx2.Response) -> None:
         response.headers.pop("content-encoding", None)  # it was told not to, and 64 KiB unpack to 64 MiB
 
 
-def _proxied(base_url: str) -> bool:
-    """Tell whether the environment names a proxy for this address; loopback needs none."""
+def proxied(base_url: str, proxies: Mapping[str, str]) -> bool:
+    """Tell whether one of the environment's proxies is for this address; loopback needs none.
+
+    Hosts that NO_PROXY names are left to httpx2, which knows them.
+    """
     address = urlsplit(base_url)
     host = address.hostname or ""
-    if host == "localhost" or _is_loopback(host) or urllib.request.proxy_bypass(host):
+    if host == "localhost" or _is_loopback(host):
         return False
-    return not {address.scheme, "all"}.isdisjoint(urllib.request.getproxies())
+    return not {address.scheme, "all"}.isdisjoint(proxies)
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,6 +8,7 @@
     fault/first:2:503   the first 2 requests of this very name get 503, the others an answer
     fault/…             see FAULTS
 
+What follows a # is only there to tell one test's entries in the journal from another's.
 ``reply(asked, attempt)`` gives the steps; ``attempt`` counts the requests for this very name.
 """
 
@@ -244,7 +245,8 @@ FAULTS: dict[str, Callable[..., Steps]] = {
 
 def reply(asked: Asked, attempt: int) -> Steps:
     """Return what is done with this request."""
-    name, *arguments = str(asked["model"]).removeprefix("fault/").split(":")
+    named, _, _ = str(asked["model"]).partition("#")
+    name, *arguments = named.removeprefix("fault/").split(":")
     if name == "first":
         return first(asked, attempt, *arguments)
     if name in FAULTS:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -21,11 +22,15 @@ class Upstream:
     """A running fault upstream: where it is, its gates, its journal."""
 
     port: int
-    scheme: str = "http"
+    authority: Path | None = None  # whose certificate it shows, where it speaks TLS
 
     @property
     def base_url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}/v1"
+        return f"{self.origin}/v1"
+
+    @property
+    def origin(self) -> str:
+        return f"http{'s' if self.authority else ''}://127.0.0.1:{self.port}"
 
     def gate(self, name: str) -> None:
         """Open a gate, for good."""
@@ -39,18 +44,20 @@ class Upstream:
         return self._call("GET", f"/_journal?{urlencode(query)}")
 
     def _call(self, method: str, path: str) -> Any:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
-        with urllib.request.urlopen(request, timeout=40) as response:  # noqa: S310 - loopback
+        request = urllib.request.Request(f"{self.origin}{path}", method=method)  # noqa: S310 - loopback
+        tls = ssl.create_default_context(cafile=self.authority) if self.authority else None
+        with urllib.request.urlopen(request, timeout=40, context=tls) as response:  # noqa: S310 - loopback
             return json.load(response)
 
 
 @contextlib.contextmanager
-def running(*tls: str, scheme: str = "http") -> Iterator[Upstream]:
+def running(*, certificate: Path | None = None, key: Path | None = None) -> Iterator[Upstream]:
     """Run an upstream in a process of its own; it ends with this, whatever happens."""
+    tls = [certificate, key] if certificate and key else []
     command = [sys.executable, "-m", "tests.upstream", *tls]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            yield Upstream(int(process.stdout.readline()), scheme)
+            yield Upstream(int(process.stdout.readline()), certificate)
         finally:
             process.stdin.close()
 

@@ -63,7 +63,7 @@ class Journal:
         """Return how many attempts named this model."""
         return len(self._of(model))
 
-    def read(self, model: str | None, begun: int, ended: int) -> list[dict[str, Any]]:
+    def read(self, model: str | None, *, begun: int, ended: int) -> list[dict[str, Any]]:
         """Return the entries once so many have begun and ended, or after the longest wait."""
 
         def enough() -> bool:

@@ -88,6 +88,11 @@ def _answer_one(server: Server, connection: socket.socket, incoming: Any, number
     body = incoming.read(int(headers.get("content-length", 0)))
     if target.endswith("/chat/completions") and method == "POST":
         return _attempt(server, connection, number, headers, body)
+    path = urlsplit(target).path
+    if path.startswith("/_list/"):  # a base URL at which listing the models fails
+        return _attempt(
+            server, connection, number, headers, json.dumps({"model": path.split("/")[2]}).encode()
+        )
     _send_json(connection, _control(server, method, urlsplit(target)))
     return True
 
@@ -174,7 +179,9 @@ def _control(server: Server, method: str, target: Any) -> object:
     """Answer what is for the test and not for the service."""
     query = {name: values[-1] for name, values in parse_qs(target.query).items()}
     if target.path == "/_journal":
-        return server.journal.read(query.get("model"), int(query.get("begun", 0)), int(query.get("ended", 0)))
+        return server.journal.read(
+            query.get("model"), begun=int(query.get("begun", 0)), ended=int(query.get("ended", 0))
+        )
     if target.path.startswith("/_gate/") and method == "POST":
         server.gates.open(unquote(target.path.removeprefix("/_gate/")))
         return {}
