@@ -234,7 +234,7 @@ class Ahead:
         self.closed = False
         self.reply = reply
         self._deltas: SimpleQueue[str | Exception | None] = SimpleQueue()
-        self._greenlet: "gevent.Greenlet[[], None] | None" = None
+        self._greenlet: gevent.Greenlet[[], None] | None = None
 
     def start(self, ended: Callable[[object], None]) -> None:
         """Begin to read; ``ended`` is called from the hub, also after a kill before the start."""

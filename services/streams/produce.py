@@ -139,5 +139,7 @@ class Producer:
 
 
 def _reason(answered: Answered) -> FinishReason:
-    last = answered[-1] if isinstance(answered, tuple) else answered
-    return (last and last.reason) or "stop"
+    """Return why a call ended; of several at once the first that is not whole speaks for all."""
+    answers = answered if isinstance(answered, tuple) else (answered,)
+    reasons = (answer.reason for answer in answers if answer and answer.reason)
+    return next((reason for reason in reasons if reason != "stop"), "stop")

@@ -7,8 +7,9 @@ The transform is pure. It yields, in the order in which things happen,
     (Call, …)      several at once, answered with as many Answers; they run in parallel
     Remember       becomes the session's state
 
-and may return the finish reason; without one, that of its last call counts. It never sees
-HTTP, a store, a clock or a provider. Feeding answers in is all that a test needs.
+and may return the finish reason; without one, that of its last call counts (of several at
+once, the first that is not ``stop``). It never sees HTTP, a store, a clock or a provider.
+Feeding answers in is all that a test needs.
 A transform that needs no session, and one call only, is written as ``one_call(…)``.
 """
 
@@ -55,7 +56,8 @@ class Call:
 
     ``history`` stands between the system block and the user block. ``max_output_tokens`` is
     the most this call may say (None: the stream's cap, or an equal share of it among calls
-    that are asked together); it is never raised above the stream's cap. ``prompt`` is the use case's own unless another file is named.
+    that are asked together); it is never raised above the stream's cap. ``prompt`` is the use
+    case's own unless another file is named.
     """
 
     variables: Mapping[str, object]

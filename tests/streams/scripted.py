@@ -1,89 +1,62 @@
-"""A provider with two verbs: what it will say, and what it was asked."""
+"""What the stage adds to the scripted provider: gates, and who is being answered right now."""
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gevent.event import Event
 
 from services.llm import Done, DoneReason, Request, Tokens, Value
+from tests.providers.scripted import Line, ScriptedProvider
 
 USED = Tokens(input=7, output=3)
+Lines: TypeAlias = Iterable[Line]
 
 
-class Gate:
-    """A place in a script where the provider waits; ``reached`` tells that it is there."""
+class Gate(Event):
+    """A line at which the provider waits until it is set; ``reached`` tells that it is there."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.reached = Event()
-        self._opened = Event()
 
-    def open(self) -> None:
-        self._opened.set()
-
-    def wait(self) -> None:
+    def wait(self, timeout: float | None = None) -> bool:
         self.reached.set()
-        self._opened.wait()
+        return super().wait(timeout)
 
 
-Line: TypeAlias = Value | Gate | Exception
-Script: TypeAlias = Iterable[Line] | Callable[[Request], Iterable[Line]]
+class WatchedProvider(ScriptedProvider):
+    """Knows which prompts are being answered, and how many were at most at a time.
 
+    ``says`` can be set anew between two requests.
+    """
 
-@dataclass(eq=False)
-class Asked:
-    """One attempt: what was asked, and whether it was heard to its end."""
-
-    request: Request
-    said: list[str] = field(default_factory=list)
-    open: bool = False
-    closed_early: bool = False
-
-    @property
-    def prompt(self) -> str:
-        return self.request.messages[-1].content
-
-
-class ScriptedProvider:
-    """Says what the test wrote: values, gates to wait at, exceptions to raise."""
-
-    def __init__(self, says: Script = (), *, models: Iterable[str] = ("scripted",)) -> None:
+    def __init__(self, says: Lines | Callable[[Request], Lines]) -> None:
+        super().__init__(self._current)
         self.says = says
-        self.asked: list[Asked] = []
+        self.open: list[Request] = []
         self.most_at_once = 0
-        self.listed = tuple(models)
-
-    @property
-    def open(self) -> list[Asked]:
-        """The attempts whose connection is open now."""
-        return [asked for asked in self.asked if asked.open]
 
     def stream(self, request: Request) -> Generator[Value, None, None]:
-        asked = Asked(request)
-        self.asked.append(asked)
-        lines = self.says(request) if callable(self.says) else self.says
-        asked.open = True
+        self.open.append(request)
+        self.most_at_once = max(self.most_at_once, len(self.open))
         try:
-            self.most_at_once = max(self.most_at_once, len(self.open))
-            for line in lines:
-                if isinstance(line, Gate):
-                    line.wait()
-                elif isinstance(line, Exception):
-                    raise line  # noqa: TRY301 - it is the script's
-                else:
-                    if isinstance(line, str):
-                        asked.said.append(line)
-                    yield line
-        except BaseException as error:
-            asked.closed_early = not isinstance(error, Exception)
-            raise
+            yield from super().stream(request)
         finally:
-            asked.open = False
+            self.open.remove(request)
 
-    def models(self) -> tuple[str, ...]:
-        return self.listed
+    @property
+    def prompts(self) -> list[str]:
+        """What the user block said in each request."""
+        return [asked.request.messages[-1].content for asked in self.asked]
+
+    @property
+    def closed_early(self) -> list[bool]:
+        return [asked.closed_early for asked in self.asked]
+
+    def _current(self, request: Request) -> Lines:
+        return self.says(request) if callable(self.says) else self.says
 
 
-def whole(*deltas: str, reason: DoneReason = "stop", tokens: Tokens | None = USED) -> tuple[Line, ...]:
+def whole(*lines: Line, reason: DoneReason = "stop", tokens: Tokens | None = USED) -> tuple[Line, ...]:
     """A script that says these pieces and comes to its end."""
-    return (*deltas, Done(reason, tokens))
+    return (*lines, Done(reason, tokens))

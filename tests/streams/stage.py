@@ -4,7 +4,7 @@ The use cases here are the smallest ones that use each thing a transform can do.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from werkzeug.test import EnvironBuilder
 from app import create_app
 from services.errors import InvalidInput
 from services.events import Event, Text
+from services.llm import Request
 from services.settings import Settings
 from services.streams.use_case import Call, Context, Input, Remember, Transform, UseCase, one_call
 from tests.streams.fake_clock import FakeClock
-from tests.streams.scripted import Script, ScriptedProvider, whole
+from tests.streams.scripted import Lines, WatchedProvider, whole
 
 PROMPTS = Path(__file__).parent / "prompts"
 SSE, NDJSON, TEXT, JSON = "text/event-stream", "application/x-ndjson", "text/plain", "application/json"
@@ -158,14 +159,14 @@ class Reply:
 class Stage:
     """The app, and everything that stands around it."""
 
-    says: Script = field(default_factory=lambda: whole("Hello", " world"))
+    says: Lines | Callable[[Request], Lines] = field(default_factory=lambda: whole("Hello", " world"))
     use_cases: Mapping[str, UseCase] = field(default_factory=lambda: STAGE)
     prompts: Path = PROMPTS
     clock: FakeClock = field(default_factory=FakeClock)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.provider = ScriptedProvider(self.says)
+        self.provider = WatchedProvider(self.says)
         self.app = create_app(
             stage_settings(**self.settings),
             provider=self.provider,

@@ -1,0 +1,201 @@
+"""Readings of one log: numbers, heartbeats, coming and going."""
+
+from itertools import islice
+
+import gevent
+import pytest
+
+from services.events import Event, FinishReason, Text
+from services.streams.readers import Reader
+from services.streams.stream import Stopped, Stream
+from tests.streams.fake_clock import FakeClock
+from tests.streams.stage import settle
+from tests.streams.test_log import FINISH
+from tests.streams.test_pen import START
+
+A, B = Text(text="a"), Text(text="b")
+
+
+def running(*events: Event) -> Stream:
+    """A stream that runs, with these events; ``stops`` collects what it was told."""
+    stream = Stream(id="x", owner="o", use_case="u", model="m", clock=FakeClock())
+    stream.interrupt = lambda _cause: None
+    for event in events:
+        stream.log.append(event)
+    return stream
+
+
+def stopped(stream: Stream) -> list[FinishReason]:
+    """The reasons for which the stream is stopped from now on."""
+    reasons: list[FinishReason] = []
+
+    def interrupt(cause: BaseException) -> None:
+        assert isinstance(cause, Stopped)
+        reasons.append(cause.reason)
+
+    stream.interrupt = interrupt
+    return reasons
+
+
+def read(reader: Reader, into: list[object], heartbeat_s: float = 10) -> gevent.Greenlet:
+    """Read in a greenlet of its own."""
+    greenlet = gevent.spawn(lambda: into.extend(reader.batches(heartbeat_s)))
+    settle()
+    return greenlet
+
+
+@pytest.mark.parametrize(
+    ("after", "batches"),
+    [(0, [(1, [START, A, FINISH])]), (1, [(2, [A, FINISH])]), (2, [(3, [FINISH])]), (3, [])],
+)
+def test_what_is_there_comes_at_once(after: int, batches: list[object]) -> None:
+    """A finished stream is one batch from any number on, and nothing after its end."""
+    assert list(Reader(running(START, A, FINISH), after=after).batches(10)) == batches
+
+
+def test_a_reader_is_woken_by_what_is_appended() -> None:
+    """What comes later comes in its order, with its numbers, up to the end."""
+    stream, got = running(START), []
+    greenlet = read(Reader(stream), got)
+    for event in (A, B):
+        stream.log.append(event)
+    settle()
+    stream.log.append(FINISH)
+    greenlet.join()
+    assert got == [(1, [START]), (2, [A, B]), (4, [FINISH])]
+
+
+def test_events_that_come_while_a_batch_is_written_are_not_missed() -> None:
+    """An append between two batches is read next, without a further wake."""
+    stream = running(START)
+    batches = Reader(stream).batches(10)
+    assert next(batches) == (1, [START])
+    stream.log.append(A)
+    assert next(batches) == (2, [A])
+
+
+def test_a_silent_stream_gives_heartbeats() -> None:
+    """After each ``heartbeat_s`` without an event an empty batch comes, with the next number."""
+    stream, got = running(START), []
+    read(Reader(stream), got)
+    for _ in range(2):
+        stream.clock.advance(10)
+        settle()
+    stream.clock.advance(9)
+    settle()
+    assert got == [(1, [START]), (2, []), (2, [])]
+
+
+def test_events_put_the_heartbeat_off() -> None:
+    """The silence is counted from the last event that was written."""
+    stream, got = running(START), []
+    read(Reader(stream), got)
+    stream.clock.advance(9)
+    stream.log.append(A)
+    settle()
+    stream.clock.advance(9)
+    settle()
+    assert got == [(1, [START]), (2, [A])]
+    stream.clock.advance(1)
+    settle()
+    assert got[2:] == [(3, [])]
+
+
+def test_a_heartbeat_that_falls_due_with_an_event_is_the_event() -> None:
+    """An event is a sign of life too, and the next heartbeat is due a whole silence later."""
+    stream, got = running(START), []
+    read(Reader(stream), got)
+    stream.log.append(A)
+    stream.clock.advance(10)
+    settle()
+    assert got == [(1, [START]), (2, [A])]
+    stream.clock.advance(10)
+    settle()
+    assert got[2:] == [(3, [])]
+
+
+def test_a_reader_that_ended_leaves_no_timer() -> None:
+    """The heartbeat's timer goes with the reading."""
+    stream = running(START, FINISH)
+    list(Reader(stream).batches(10))
+    assert stream.clock.armed == 0
+
+
+def test_a_reading_that_is_dropped_leaves_no_timer() -> None:
+    """So does one that was left in the middle."""
+    stream = running(START)
+    batches = Reader(stream).batches(10)
+    next(batches)
+    batches.close()
+    assert stream.clock.armed == 0
+
+
+def test_the_last_reader_that_leaves_stops_the_stream() -> None:
+    """Nobody is there any more: the stream ends as ``disconnected``."""
+    stream = running(START)
+    reasons = stopped(stream)
+    Reader(stream).close()
+    assert reasons == ["disconnected"]
+
+
+def test_a_second_reader_keeps_the_stream_alive() -> None:
+    """One that leaves changes nothing while another is present."""
+    stream = running(START)
+    reasons = stopped(stream)
+    first, second = Reader(stream), Reader(stream)
+    first.close()
+    assert reasons == []
+    second.close()
+    assert reasons == ["disconnected"]
+
+
+def test_a_reader_leaves_once() -> None:
+    """Closing twice does not count twice: who still reads is not cut off."""
+    stream = running(START)
+    reasons = stopped(stream)
+    first, _second = Reader(stream), Reader(stream)
+    first.close()
+    first.leave()
+    first.close()
+    assert (reasons, stream.readers) == ([], 1)
+
+
+def test_a_reader_that_left_is_no_longer_woken() -> None:
+    """Its place among the log's watchers is free, that of others is not."""
+    stream, got = running(START), []
+    gone, stays = Reader(stream), Reader(stream)
+    read(stays, got)
+    gone.close()
+    stream.log.append(A)
+    settle()
+    assert got == [(1, [START]), (2, [A])]
+
+
+def test_leaving_ends_a_reading_that_waits() -> None:
+    """Whoever waits for the next event returns at once when the client has left."""
+    stream, got = running(START), []
+    reader = Reader(stream)
+    greenlet = read(reader, got)
+    reader.leave()
+    greenlet.join()
+    assert got == [(1, [START])]
+
+
+def test_a_thousand_readers_read_the_same() -> None:
+    """However many read, each gets every event once."""
+    stream, got = running(START), [[] for _ in range(1000)]
+    greenlets = [read(Reader(stream), into) for into in got]
+    stream.log.append(A)
+    stream.log.append(FINISH)
+    gevent.joinall(greenlets)
+    assert all([event for _, batch in into for event in batch] == [START, A, FINISH] for into in got)
+
+
+def test_one_batch_is_asked_for_at_a_time() -> None:
+    """A slow reader gets what has gathered as one batch."""
+    stream = running(START)
+    batches = Reader(stream).batches(10)
+    got = list(islice(batches, 1))
+    for event in (A, B, FINISH):
+        stream.log.append(event)
+    assert [*got, *batches] == [(1, [START]), (2, [A, B, FINISH])]
