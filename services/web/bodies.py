@@ -80,6 +80,6 @@ def _read(request: Request, limit: int) -> bytes:
 
 def _read_up_to(stream: Any, end: int) -> bytes:
     body = bytearray()
-    while len(body) < end and (piece := stream.read(min(PIECE, end - len(body)))):
+    while piece := stream.read(min(PIECE, end - len(body))):
         body += piece
     return bytes(body)

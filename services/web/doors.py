@@ -203,7 +203,7 @@ def _hosts(settings: Settings) -> Hosts:
         suffixes = tuple(name for name in names if name.startswith("."))
         return Hosts(names=names | {name[1:] for name in suffixes}, suffixes=suffixes)
     if settings.on_loopback:
-        return Hosts(names=frozenset({*LOOPBACK_NAMES, _bracketed(settings.host)}))
+        return Hosts(names=frozenset({*LOOPBACK_NAMES, settings.host.lower()}))
     if settings.keys:
         return Hosts(names=None)
     # Open to everybody: a rebound DNS name is refused, an address cannot be rebound.
@@ -220,10 +220,6 @@ def _checked(setting: str, words: tuple[str, ...], form: re.Pattern[str], exampl
 def _without_port(name: str) -> str:
     form = HOST.fullmatch(name)
     return form[1] if form else name
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host.lower()
 
 
 def _is_address(name: str) -> bool:

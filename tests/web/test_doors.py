@@ -28,6 +28,12 @@ def test_loopback_serves_loopback_names(host):
     assert get(client(), "/v1/secret", {"Host": host}).status_code == 200
 
 
+def test_loopback_serves_the_name_that_it_is_bound_to():
+    """HOST itself is served, though it be an unusual name of this machine."""
+    given = client(host="127.0.0.2")
+    assert get(given, "/", {"Host": "127.0.0.2:8000"}).status_code == 200
+
+
 STRANGE_HOSTS = [
     "evil.example",
     "localhost.evil.example",
@@ -116,6 +122,12 @@ def test_a_target_in_absolute_form_agrees_with_the_host(target, served):
     """A request line that names another host than the Host header is refused (RFC 9112, 3.2.2)."""
     answer = get(client(), "/v1/secret", environ_overrides={"RAW_URI": target})
     assert (answer.status_code == 200) is served
+
+
+def test_a_target_in_absolute_form_does_not_stand_in_for_the_host():
+    """A missing Host is refused, whatever the request line names."""
+    answer = client().get("/", environ_overrides={"HTTP_HOST": None, "RAW_URI": "http://localhost/"})
+    assert slug(answer) == "untrusted-host"
 
 
 @pytest.mark.parametrize("word", ["*", "https://gloss.example", "gloss.example/", "Gloss.example", "a b"])
@@ -221,6 +233,11 @@ def test_a_listed_page_may_ask_beforehand():
     assert "Idempotency-Key" in answer.headers["Access-Control-Allow-Headers"]
 
 
+def test_only_options_is_a_preflight():
+    """The header of a preflight changes nothing in another request."""
+    assert get(client(), "/v1/secret", {"Access-Control-Request-Method": "POST"}).text == "42"
+
+
 def test_options_without_a_preflight_lists_methods():
     """A plain OPTIONS is answered with the methods of the path."""
     answer = client().options("/v1/secret", headers=HERE)
@@ -252,6 +269,13 @@ def test_a_foreign_page_without_origin_may_not_touch_the_api(site):
         given.post("/v1/echo", json={}, headers={**HERE, "Sec-Fetch-Site": site}),
     ]
     assert [slug(answer) for answer in answers] == ["foreign-origin"] * 2
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/use-cases"])
+def test_another_site_may_not_post_even_there(path):
+    """Only reading is free to all."""
+    answer = client().post(path, headers={**HERE, "Sec-Fetch-Site": "cross-site"})
+    assert slug(answer) == "foreign-origin"
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/use-cases"])
@@ -356,7 +380,7 @@ def test_without_keys_http_is_fine():
     assert get(client(), "/v1/secret", {"X-Forwarded-Proto": "http"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/secret/", "//v1//secret", "/v1/./secret"])
+@pytest.mark.parametrize("path", ["/v1/secret/", "/v1//secret", "//v1/secret", "/v1/./secret"])
 def test_nothing_is_redirected(path):
     """A redirect's body would repeat the path that was asked for."""
     assert get(client(), path).status_code in {200, 404}

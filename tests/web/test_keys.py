@@ -161,6 +161,7 @@ def test_a_malformed_entry_is_named_by_position_only(text):
     """A broken entry stops the start, and the message does not repeat it."""
     with pytest.raises(SettingsError, match="GLOSS_KEYS, entry 2:") as caught:
         parse_keys([ENTRY.line(), text], scopes=["translate", "tutor"])
+    assert "earlier" not in str(caught.value)
     assert not text or text not in str(caught.value)
     assert HASH[1:] not in str(caught.value)
 
@@ -193,6 +194,14 @@ def test_no_key_is_a_401_that_says_how():
     """The answer without a key names the scheme that is wanted (RFC 9110, 11.6.1)."""
     answer = client(keys=(ENTRY.line(),)).post("/v1/echo", json={}, headers=HERE)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="gloss"')
+
+
+@pytest.mark.parametrize("scopes", [(), ("echo",), ("echo", "other")])
+def test_a_key_with_the_scope_comes_in(scopes):
+    """A live key passes, with the scope or with none, which means all."""
+    key, entry = new_key("web", scopes=scopes)
+    headers = {**HERE, "Authorization": f"Bearer {key}"}
+    assert client(keys=(entry.line(),)).post("/v1/echo", json={}, headers=headers).status_code == 200
 
 
 def test_a_missing_scope_is_a_403():

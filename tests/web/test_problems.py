@@ -54,6 +54,12 @@ def test_when_to_come_back_is_a_header_too(seconds, header):
     assert problem_response(errors.Overloaded(retry_after_s=seconds)).headers.get("Retry-After") == header
 
 
+@pytest.mark.parametrize(("kind", "asks"), [(errors.Unauthorized, True), (errors.Forbidden, False)])
+def test_only_a_missing_key_asks_for_one(kind, asks):
+    """WWW-Authenticate belongs to 401 (RFC 9110, 15.5.2)."""
+    assert ("WWW-Authenticate" in problem_response(kind()).headers) is asks
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/v1/nothing", f"/{MARKER}", "/v1/secret%00", "/%ff"])
 def test_an_unknown_path_is_a_problem(path):
     """What is not there is said without the path."""
@@ -78,7 +84,7 @@ def test_every_error_of_the_framework_is_a_problem(status, log):
 
     @app.get("/raise")
     def route():
-        abort(status, MARKER)
+        abort(status, description=MARKER)
 
     answer = get(app.test_client(), "/raise")
     assert answer.mimetype == "application/problem+json"

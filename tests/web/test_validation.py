@@ -110,7 +110,7 @@ def test_the_body_itself_may_be_at_fault():
 
 def test_several_faults_are_told_at_once():
     """Each field at fault has its entry, in the order of the model."""
-    assert list(problems({"count": 0, "mode": "c"})) == ["text", "count", "mode"]
+    assert list(problems({"count": "0", "mode": "c"})) == ["text", "count", "mode"]
 
 
 def test_an_unknown_field_is_answered_with_the_known_ones():
