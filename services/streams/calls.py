@@ -96,6 +96,7 @@ class Reply:
     def close(self) -> None:
         """Close the provider; what it did not say is not paid for."""
         self._deltas.close()
+        self._settle()  # a reading that never began has no ``finally``
 
     @property
     def counted(self) -> llm.Tokens:
@@ -109,6 +110,10 @@ class Reply:
             self._granted = self._calls.allowance.reserve(self.wanted)
         return self._granted
 
+    def _settle(self) -> None:
+        granted, self._granted = self._granted or 0, 0
+        self._calls.allowance.settle(granted, self._meter.tokens if granted and self._meter else 0)
+
     def _read(self) -> Generator[str, None, None]:
         granted = self.reserve()
         if not granted:
@@ -118,7 +123,7 @@ class Reply:
         try:
             yield from self._attempts(self._planned.request.limited_to(granted), meter)
         finally:
-            self._calls.allowance.settle(granted, meter.tokens)
+            self._settle()
 
     def _attempts(self, request: llm.Request, meter: OutputMeter) -> Generator[str, None, None]:
         tries = self._calls.retry.begin(self._calls.clock)
@@ -235,18 +240,15 @@ class Ahead:
         self.reply = reply
         self._deltas: SimpleQueue[str | Exception | None] = SimpleQueue()
         self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._heard = self._hear()
+
+    def __iter__(self) -> Iterator[str]:
+        return self._heard
 
     def start(self, ended: Callable[[object], None]) -> None:
         """Begin to read; ``ended`` is called from the hub, also after a kill before the start."""
         self._greenlet = gevent.spawn(self._fill)
         self._greenlet.link(ended)
-
-    def __iter__(self) -> Iterator[str]:
-        while (delta := self._deltas.get()) is not None:
-            if isinstance(delta, Exception):
-                raise delta
-            yield delta
-        self.reason = self.reply.reason
 
     def close(self) -> None:
         """Close the provider; waits until it is closed."""
@@ -254,6 +256,13 @@ class Ahead:
         if self._greenlet is not None:
             self._greenlet.kill()
         self.reply.close()
+
+    def _hear(self) -> Generator[str, None, None]:
+        while not self.closed and (delta := self._deltas.get()) is not None:
+            if isinstance(delta, Exception):
+                raise delta
+            yield delta
+        self.reason = self.reply.reason
 
     def _fill(self) -> None:
         try:
