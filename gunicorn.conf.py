@@ -23,7 +23,7 @@ bind = netloc(bind_host(settings.host), settings.port)
 workers = 1
 
 # A stream is a greenlet: thousands of silent ones cost memory and nothing else.
-worker_class = "gevent"
+worker_class = "services.web.worker.Worker"
 worker_connections = settings.max_streams + 500  # all streams, and those who cancel or ask how it is
 
 # Longer than the 90 s for which Heroku's router keeps an idle connection; if we closed it first, the
