@@ -126,7 +126,7 @@ export interface StepStartEvent extends Numbered {
   /** Steps are numbered per session. */
   n: number;
   title: string;
-  /** Grows when the same step is told anew. */
+  /** 0 at first; grows when the same step is told anew. */
   rev: number;
 }
 
@@ -141,9 +141,9 @@ export interface CheckEvent extends Numbered {
   check: string;
   n: number;
   kind: "number" | "short" | "choice" | "explain";
-  concept: string;
   question: string;
-  choices: { label: string; text: string }[];
+  concept?: string;
+  choices?: { label: string; text: string }[];
 }
 
 export interface HintEvent extends Numbered {
@@ -155,6 +155,7 @@ export interface GradeEvent extends Numbered {
   type: "grade";
   check: string;
   verdict: "right" | "wrong" | "partial" | "unclear";
+  /** A code: `same-value`, `other-unit`, … */
   reason: string;
 }
 

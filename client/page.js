@@ -92,11 +92,6 @@ const VERDICTS = { right: "Right", wrong: "Not yet", partial: "Partly right", un
 
 const ACTIONS = { simplify: "Simpler", another_way: "Another way", example: "Example" };
 
-const WITHHELD = {
-  "answer-leak": "A part was held back: it would have given the answer away.",
-  "wrong-math": "A part was held back: its arithmetic was wrong.",
-};
-
 /** Return what to show about an error: {title, advice, details, about, wait, again}. */
 function explained(error) {
   if (error instanceof GlossProblem) return aboutProblem(error);
@@ -105,6 +100,10 @@ function explained(error) {
   }
   if (error instanceof GlossInterrupted && error.id !== null) {
     return { title: "The connection broke", advice: "What you see is not the whole answer.", again: true };
+  }
+  if (!(error instanceof GlossInterrupted)) {
+    console.error(error);
+    return { title: "This page has a fault", advice: "Reload it. The browser's console says what happened." };
   }
   const advice = navigator.onLine ? "Check your connection, then try again." : "You are offline. Try again when you are back.";
   return { title: "The server cannot be reached", advice, again: true };
@@ -118,7 +117,7 @@ function aboutProblem({ slug, problem, retryAfter, status }) {
     details: (problem.errors ?? []).map(({ field, problem: rule }) => `${field}: ${rule}`),
     about: /^\/problems\/[a-z-]+$/.test(problem.type) ? problem.type.slice(1) : null,
     wait: retryAfter ?? 0,
-    again: status >= 500 || status === 429 || status === 408,
+    again: status >= 500 || [401, 408, 429].includes(status),
   };
 }
 
@@ -137,66 +136,75 @@ function curlLine(useCase, fields) {
 
 // ---------------------------------------------------------------- what the browser remembers
 
+/** One entry in a browser's storage; where that is closed, it holds until the page is closed. */
+class Kept {
+  #value = "";
+  #area;
+  #name;
+
+  constructor(area, name) {
+    this.#area = area;
+    this.#name = name;
+    this.#attempt((storage) => (this.#value = storage.getItem(name) ?? ""));
+  }
+
+  get value() {
+    return this.#value;
+  }
+
+  set value(value) {
+    this.#value = value;
+    this.#attempt((storage) => (value === "" ? storage.removeItem(this.#name) : storage.setItem(this.#name, value)));
+  }
+
+  #attempt(act) {
+    try {
+      act(window[this.#area]);
+    } catch (closed) {
+      console.info("Nothing is kept for the next visit:", closed.name);
+    }
+  }
+}
+
+const kept = new Kept("localStorage", "gloss.choices");
+
 /** Choices of the form, for the next visit; texts are not kept. */
 const choices = {
-  read() {
-    try {
-      return JSON.parse(localStorage.getItem("gloss.choices")) ?? {};
-    } catch {
-      return {}; // storage is closed, or holds something else
-    }
-  },
+  read: () => JSON.parse(kept.value || "{}"),
   write(changed) {
-    try {
-      localStorage.setItem("gloss.choices", JSON.stringify({ ...choices.read(), ...changed }));
-    } catch {
-      return; // private mode: the choice holds until the page is closed
-    }
+    kept.value = JSON.stringify({ ...choices.read(), ...changed });
   },
 };
 
 /** The key, for this tab only. */
-const key = {
-  value: "",
-  load() {
-    try {
-      this.set(sessionStorage.getItem("gloss.key") ?? "");
-    } catch {
-      this.set("");
-    }
-  },
-  set(value) {
-    this.value = value;
-    $("forget-key").hidden = value === "";
-    try {
-      if (value === "") sessionStorage.removeItem("gloss.key");
-      else sessionStorage.setItem("gloss.key", value);
-    } catch {
-      return; // storage is closed: the key holds until the page is closed
-    }
-  },
-  /** Ask for it; false when nobody wants to give one. */
-  ask() {
-    const dialog = $("key-dialog");
-    $("key-wrong").hidden = this.value === "";
-    $("key").value = "";
-    dialog.returnValue = "";
-    dialog.showModal();
-    return new Promise((done) => {
-      dialog.addEventListener("close", () => done(dialog.returnValue === "given"), { once: true });
-    });
-  },
-};
+const key = new Kept("sessionStorage", "gloss.key");
+
+function setKey(value) {
+  key.value = value;
+  $("forget-key").hidden = value === "";
+}
+
+/** Ask for a key; false when nobody wants to give one. */
+function askKey() {
+  const dialog = $("key-dialog");
+  $("key-wrong").hidden = key.value === "";
+  $("key").value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((done) => {
+    dialog.addEventListener("close", () => done(dialog.returnValue === "given"), { once: true });
+  });
+}
 
 function prepareKeyDialog() {
   $("key-form").addEventListener("submit", (submitted) => {
     submitted.preventDefault();
-    key.set($("key").value.trim());
+    setKey($("key").value.trim());
     $("key-dialog").close("given");
   });
   $("key-cancel").addEventListener("click", () => $("key-dialog").close(""));
-  $("forget-key").addEventListener("click", () => key.set(""));
-  key.load();
+  $("forget-key").addEventListener("click", () => setKey(""));
+  setKey(key.value);
 }
 
 // ---------------------------------------------------------------- spoken, wire
@@ -277,6 +285,7 @@ class Status {
   #first = null;
   #doing = "";
   #start = null;
+  #remarks = [];
 
   constructor(place, onStop) {
     this.#stop.addEventListener("click", () => {
@@ -291,6 +300,7 @@ class Status {
     this.#sent = performance.now();
     this.#first = null;
     this.#start = null;
+    this.#remarks = [];
     this.#doing = "Waiting for the first word";
     this.#stop.hidden = false;
     this.#stop.disabled = false;
@@ -304,7 +314,8 @@ class Status {
       this.#first = performance.now() - this.#sent;
       this.#doing = "Writing";
     }
-    if (event.type === "notice") this.#doing = NOTICES[event.code] ?? this.#doing;
+    if (event.type === "notice" && event.code in NOTICES) this.#doing = NOTICES[event.code];
+    else if (event.type === "notice") this.#remarks.push(event.detail);
   }
 
   /** Show the end: `finish` of a stream that ended as it was meant to, else `error`. */
@@ -316,6 +327,7 @@ class Status {
     const sentence = finish && this.#ending(finish);
     if (sentence) this.#note("note", el("p", { textContent: sentence }));
     if (error) this.#explain(error, again);
+    if (this.#remarks.length > 0) this.#notes.append(remarks(this.#remarks));
   }
 
   #tick() {
@@ -358,6 +370,11 @@ class Status {
   #note(className, ...parts) {
     this.#notes.replaceChildren(el("div", { className }, ...parts));
   }
+}
+
+function remarks(details) {
+  const list = details.map((detail) => el("li", { textContent: detail }));
+  return el("details", { className: "remarks" }, el("summary", { textContent: plural(list.length, "remark") }), el("ul", {}, ...list));
 }
 
 /** A button that can be pressed after `wait` seconds, and says so. */
@@ -412,7 +429,7 @@ class Activity {
         }
         return { finish: this.#reading.finish };
       } catch (error) {
-        const wanted = error.status === 401 && (await key.ask());
+        const wanted = error.status === 401 && (await askKey());
         if (!wanted) return { error };
         wire.begin(useCase, fields);
       }
@@ -453,6 +470,7 @@ function showModel({ model, prompt }) {
 // ---------------------------------------------------------------- prose
 
 const LIST_ITEM = /^\s{0,3}(?:[-*+•]|(\d{1,3})[.)])\s+(.*)$/;
+const HEADING = /^#{1,6}\s/;
 const FENCE = /^\s{0,3}(```|~~~)/;
 const INLINE = /(\*\*[^*\n]+\*\*|`[^`\n]+`|(?<![\w*])\*(?=\S)[^*\n]+(?<=\S)\*(?![\w*]))/;
 
@@ -464,11 +482,11 @@ class Prose {
   #lines = [];
   #rest = "";
   #fence = null;
-  #title;
+  #headings;
 
-  /** The text repeats the `title` that stands above it already, as its first line. */
-  constructor(title = "") {
-    this.#title = title;
+  /** `headings` stand above it already; a first line that repeats one of them is not shown. */
+  constructor(...headings) {
+    this.#headings = headings.map(plain);
   }
 
   push(text) {
@@ -476,7 +494,7 @@ class Prose {
     this.#rest = lines.pop();
     for (const line of lines) this.#line(line);
     const open = [...this.#lines, this.#rest].join("\n");
-    this.#tail.textContent = this.#mayBeTitle(open) ? "" : open;
+    this.#tail.textContent = this.#mayRepeat(open) ? "" : open;
     if (this.#tail.textContent !== "") this.element.append(this.#tail);
   }
 
@@ -487,51 +505,60 @@ class Prose {
     this.#tail.remove();
   }
 
+  /** Whether nothing stands here yet but the line that is being written. */
   get empty() {
-    return this.#blocks.length === 0 && this.#lines.length === 0 && this.#rest.trim() === "";
+    return this.#blocks.length === 0 && this.#lines.length === 0;
   }
 
   /** Take away what ends the text and is shown elsewhere: a check's question and its choices. */
-  dropTail(sayings) {
+  dropTail(question, choices) {
     this.end();
-    const known = sayings.map(plain).filter(Boolean);
-    while (this.#blocks.length && said(this.#blocks.at(-1).text, known)) this.#blocks.pop().element.remove();
+    const options = choices.flatMap(({ label, text }) => [plain(label + text), plain(text)]);
+    const isOption = (line) => options.includes(plain(line));
+    while (this.#blocks.at(-1)?.text.split("\n").every(isOption)) this.#blocks.pop().element.remove();
+    const last = this.#blocks.at(-1)?.text.trimEnd().split("\n") ?? [];
+    while (last.length > 0 && isOption(last.at(-1))) last.pop();
+    const said = last.join("\n");
+    if (!said.endsWith(question.trim())) return;
+    this.#blocks.pop().element.remove();
+    this.push(said.slice(0, -question.trim().length).trimEnd());
+    this.end();
   }
 
-  #mayBeTitle(open) {
-    return this.#blocks.length === 0 && plain(`step ${open}`).length < plain(this.#title).length + 12;
+  /** Whether this open line may still turn out to repeat a heading. */
+  #mayRepeat(open) {
+    return this.empty && this.#headings.some((heading) => heading.startsWith(plain(open)));
   }
 
   #line(line) {
-    if (this.#title !== "" && this.empty) {
-      if (isHeadingOf(line, this.#title)) return (this.#title = "");
+    if (this.#fence !== null) {
+      this.#fenced(line);
+      return;
     }
-    if (this.#fence !== null) return this.#fenced(line);
-    const [, fence] = FENCE.exec(line) ?? [];
-    const listed = LIST_ITEM.test(line);
-    const breaks = line.trim() === "" || fence || /^#{1,6}\s/.test(line);
-    if (breaks || (listed && this.#lines.length && !LIST_ITEM.test(this.#lines[0]))) this.#settle();
-    if (fence) this.#fence = fence;
-    else if (line.trim() !== "") this.#lines.push(line);
-    if (/^#{1,6}\s/.test(line)) this.#settle();
-    return undefined;
+    if (this.empty && this.#headings.includes(plain(line))) return;
+    const [, fence = null] = FENCE.exec(line) ?? [];
+    const heading = HEADING.test(line);
+    if (line.trim() === "" || fence !== null || heading || this.#listBegins(line)) this.#settle();
+    this.#fence = fence;
+    if (fence === null && line.trim() !== "") this.#lines.push(line);
+    if (heading) this.#settle();
   }
 
   #fenced(line) {
-    if (!line.trimStart().startsWith(this.#fence)) return void this.#lines.push(line);
-    this.#add(el("pre", {}, el("code", { textContent: this.#lines.join("\n") })));
-    this.#fence = null;
-    return undefined;
+    if (line.trimStart().startsWith(this.#fence)) this.#settle();
+    else this.#lines.push(line);
+  }
+
+  #listBegins(line) {
+    return LIST_ITEM.test(line) && this.#lines.length > 0 && !LIST_ITEM.test(this.#lines[0]);
   }
 
   #settle() {
-    if (this.#lines.length) this.#add(setBlock(this.#lines));
-    this.#fence = null;
-  }
-
-  #add(element) {
-    this.#blocks.push({ element, text: this.#lines.join("\n") });
-    this.#lines = [];
+    if (this.#lines.length === 0 && this.#fence === null) return;
+    const text = this.#lines.join("\n");
+    const element = this.#fence === null ? setBlock(this.#lines) : el("pre", {}, el("code", { textContent: text }));
+    this.#blocks.push({ element, text });
+    [this.#lines, this.#fence] = [[], null];
     this.#tail.remove();
     this.element.append(element);
   }
@@ -539,7 +566,7 @@ class Prose {
 
 function setBlock(lines) {
   const [first] = lines;
-  if (/^#{1,6}\s/.test(first)) return el("h4", {}, ...setInline(first.replace(/^#+\s+/, "")));
+  if (HEADING.test(first)) return el("h4", {}, ...setInline(first.replace(/^#+\s+/, "")));
   const item = LIST_ITEM.exec(first);
   if (item === null) return el("p", {}, ...setInline(lines.join("\n")));
   const list = item[1] === undefined ? el("ul") : el("ol", { start: Number(item[1]) });
@@ -563,15 +590,6 @@ function setInline(text) {
 
 /** Letters and digits only: two sayings that differ in marks and spaces are the same. */
 const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
-
-/** Whether a line says what the heading says: the title alone, or "Step 2:" before it. */
-function isHeadingOf(text, title) {
-  const [line, heading] = [plain(text), plain(title)];
-  return heading !== "" && line.endsWith(heading) && line.length - heading.length < 12;
-}
-
-/** Whether each line of a block is one of these sayings. */
-const said = (block, known) => block.split("\n").every((line) => plain(line) === "" || known.includes(plain(line)));
 
 // ---------------------------------------------------------------- translate
 
@@ -670,7 +688,7 @@ class Translate {
 
   take(event) {
     this.#status.take(event);
-    if (event.type === "detected") this.#detected(`Detected: ${languageName(event.language)}`);
+    if (event.type === "detected" && event.language !== "und") this.#detected(`Detected: ${languageName(event.language)}`);
     if (event.type !== "text") return;
     const rendering = this.#renderings.get(event.target) ?? this.#last;
     if (rendering !== this.#last) spoken.flush(this.#last.tag);
@@ -798,7 +816,8 @@ class Step {
 
   begin(title) {
     if (this.#prose !== null && !this.#prose.empty) this.#foldAway();
-    this.#prose = new Prose(title);
+    this.element.querySelector(".cut")?.remove();
+    this.#prose = new Prose(title, `${this.n} ${title}`, `Step ${this.n} ${title}`);
     this.#title.textContent = title;
     this.#body.append(this.#prose.element);
     this.#extras.replaceChildren();
@@ -852,13 +871,15 @@ class Check {
     });
   }
 
+  /** Put the cursor into the field, where that brings no keyboard up over the page. */
   focus() {
-    this.#field?.focus({ preventScroll: true });
+    if (matchMedia("(pointer: fine)").matches) this.#field?.focus({ preventScroll: true });
   }
 
-  grade({ verdict, reason }) {
+  grade(verdict) {
     this.element.dataset.verdict = verdict;
-    this.#verdict.replaceChildren(el("strong", { textContent: VERDICTS[verdict] ?? verdict }), reason ? ` ${reason}` : "");
+    this.#verdict.textContent = VERDICTS[verdict] ?? verdict;
+    if (verdict === "right") this.close();
   }
 
   /** Close it: it was answered, or another one took its place. */
@@ -902,9 +923,10 @@ class Tutor {
   #session = null;
   #steps = new Map();
   #checks = new Map();
-  #asked = null; // what runs: {fields, shown, step}
+  #asked = null; // what runs: {fields, shown, step}; a step that is told anew is told in its place
   #turn = null; // where it is shown: {element, status, prose}
   #step = null; // the step that is being written
+  #written = null; // the prose that the latest text went to
 
   constructor() {
     const { level = "", language = "en" } = choices.read();
@@ -948,7 +970,7 @@ class Tutor {
     if (!step) element.append(place);
     $("turns").append(element);
     this.#turn = { element, place, prose: null, status: new Status(place, () => this.stop()) };
-    this.#step = null;
+    [this.#step, this.#written] = [null, null];
     this.#turn.status.begin();
     this.#busy(true);
     if (!step) place.scrollIntoView({ block: "nearest" });
@@ -968,33 +990,29 @@ class Tutor {
     const { asked, turn } = { asked: this.#asked, turn: this.#turn };
     this.#busy(false);
     turn.status.end({ ...outcome, again: () => this.#again(asked, turn) });
-    if (outcome.finish && asked.check) asked.check.close();
-    if (matchMedia("(pointer: fine)").matches) [...this.#checks.values()].at(-1)?.focus();
+    if (document.activeElement === document.body) [...this.#checks.values()].at(-1)?.focus();
   }
 
   #showers = {
     start: ({ session }) => (this.#session = session ?? this.#session),
     text: ({ text }) => {
-      this.#prose().push(text);
+      this.#written = this.#prose();
+      this.#written.push(text);
       spoken.feed(text);
     },
     "step.start": ({ n, title }) => this.#beginStep(n, title),
     "step.end": () => this.#endStep(),
     check: (event) => this.#check(event),
-    grade: (event) => this.#checks.get(event.check)?.grade(event),
-    hint: () => this.#add(el("p", { className: "eyebrow", textContent: "Hint" })),
+    grade: ({ check, verdict }) => this.#checks.get(check)?.grade(verdict),
     calc: ({ expression, value, verified }) => {
       if (verified) this.#extra(el("p", { className: "calc", textContent: `Checked: ${expression} = ${value}` }));
     },
-    correction: ({ n, said: wrong, is }) => {
-      const note = el("p", { className: "note warn" }, "Correction: not ", el("s", { textContent: wrong }), " but ", el("strong", { textContent: is }), ".");
+    correction: ({ n, said, is }) => {
+      const note = el("p", { className: "calc corrected" }, "Corrected: ", el("s", { textContent: said }), ` ${is}`);
       const step = this.#steps.get(n);
       if (step) step.add(note);
       else this.#add(note);
-      spoken.say(note.textContent);
     },
-    withheld: ({ why }) => this.#extra(el("p", { className: "note warn", textContent: WITHHELD[why] ?? "A part was held back." })),
-    mastery: ({ concept, after }) => this.#add(el("p", { className: "soft", textContent: `${concept}: ${Math.round(after * 100)} % known` })),
   };
 
   #prose() {
@@ -1032,10 +1050,9 @@ class Tutor {
   }
 
   #check(event) {
-    const sayings = [event.question, ...(event.choices ?? []).flatMap(({ label, text }) => [`${label} ${text}`, text])];
-    this.#prose().dropTail(sayings);
+    this.#written?.dropTail(event.question, event.choices ?? []);
     for (const earlier of this.#checks.values()) earlier.close();
-    const check = new Check(event, (answer) => this.#run({ fields: { answer }, check }));
+    const check = new Check(event, (answer) => this.#run({ fields: { answer } }));
     this.#checks.set(event.check, check);
     this.#endStep();
     this.#turn.prose = null;
