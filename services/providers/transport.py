@@ -49,9 +49,8 @@ class LeanTransport(httpx2.BaseTransport):
 
     def __init__(self, verify: ssl.SSLContext, *, kept: int = KEPT) -> None:
         self._pools = urllib3.PoolManager(maxsize=kept, block=False, ssl_context=verify, retries=False)
-        logging.getLogger("urllib3.connectionpool").setLevel(
-            logging.ERROR
-        )  # one more than are kept is no news
+        # It warns of each connection beyond those that are kept; here that is how it is meant.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the response, its body unread; raises ``httpx2.TransportError``."""

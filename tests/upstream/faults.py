@@ -219,6 +219,11 @@ FAULTS: dict[str, Callable[..., Steps]] = {
     "retry-after": lambda _, seconds: refused(429, "rate_limit_exceeded", retry_after=seconds),
     "should-retry": lambda _, status, told: refused(int(status), "odd", x_should_retry=told),
     "big-refusal": lambda _, mib: [Head(500, "application/json"), *[Bytes(b"x" * 2**20)] * int(mib), End()],
+    "packed-refusal": lambda _: [
+        Head(500, "application/json", {"Content-Encoding": "gzip"}),
+        Bytes(b"not packed at all"),
+        End(),
+    ],
     "gzip": lambda _: [Head(headers={"Content-Encoding": "gzip"}), Bytes(b"\x1f\x8b\x08\x00"), End()],
     "redirect": lambda _: [Head(307, headers={"Location": "/v1/elsewhere"}), End()],
     "refuses": refuses,
