@@ -1,6 +1,7 @@
 """Run every experiment: ``python -m bench [--quick | --full] [--only WORD] [--relays WORD]``."""
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -35,6 +36,7 @@ def main() -> None:
     relays = [relay for relay in ALL if _named(relay, arguments.relays) and not _left_out(relay)]
     measures = [measure for measure in MEASURES if arguments.only in measure.title]
     scale = _scale(arguments)
+    busy = os.getloadavg()[0]
     began = time.monotonic()
     with ExitStack() as stack:
         feeder = stack.enter_context(upstream())
@@ -45,7 +47,7 @@ def main() -> None:
     seconds = time.monotonic() - began
     print(f"\n{seconds:.0f} s")
     if len(measures) == len(MEASURES) and not arguments.relays and not arguments.dry:
-        _write(lines, figures, scale, seconds)
+        _write(lines, figures, scale, {"seconds": f"{seconds:.0f}", "load before": f"{busy:.1f}"})
 
 
 def _arguments() -> argparse.Namespace:
@@ -138,10 +140,10 @@ def _section(measure: Measure, taken: dict[str, Figures], scale: Scale) -> list[
     return [f"### {title}", "", f"{how}.", "", *report.table(columns, rows), ""]
 
 
-def _write(lines: Sequence[str], figures: dict[str, Figures], scale: Scale, seconds: float) -> None:
-    about = machine.description() | {"date": datetime.now(UTC).date().isoformat()}
+def _write(lines: Sequence[str], figures: dict[str, Figures], scale: Scale, run: dict[str, str]) -> None:
+    about = machine.description() | {"date": datetime.now(UTC).date().isoformat()} | run
     said = ", ".join(f"{name} {value}" for name, value in about.items())
-    head = [f"Median of {scale.rounds} interleaved rounds, {seconds:.0f} s in all: {said}.", ""]
+    head = [f"Median of {scale.rounds} interleaved rounds: {said}.", ""]
     report.write([*head, *lines], {"about": about, "scale": asdict(scale), "figures": figures})
     print(f"written to {report.README.name} and {report.RESULTS.name} in {report.FOLDER.name}/")
 

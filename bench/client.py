@@ -38,6 +38,7 @@ class Stream:
     ended_at: float | None = None
     hung_up_at: float | None = None
     raw: bytearray = field(default_factory=bytearray)
+    reads: list[tuple[float, int]] = field(default_factory=list)  # when, and the bytes until then
 
     @property
     def over(self) -> bool:
@@ -135,6 +136,7 @@ class Client:
             data = b""
         now = time.monotonic()
         stream.raw += data
+        stream.reads.append((now, len(stream.raw)))
         if stream.first_word_at is None:
             self._note_beginning(stream, now)
         if not data or stream.raw.endswith(LAST_CHUNK) or not stream.raw.startswith(GOOD[: len(stream.raw)]):

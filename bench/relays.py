@@ -35,7 +35,8 @@ class Relay:
     """One way to relay: how it is started, what it is asked, what its answers look like.
 
     ``command`` gets the relay's own port and the feeder's; ``text_of`` takes the text out of a
-    whole body, None where the text is not the provider's (steps are turned into events).
+    whole body, None where the text is not the provider's (steps are turned into events). ``mark``
+    stands once in each relayed chunk; the first ``silent`` of them carry no text.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Relay:
     ask: Callable[[int], dict[str, Any]]
     command: Callable[[int, int, Path], list[str]]
     text_of: Callable[[bytes], str] | None
+    mark: bytes = b""
+    silent: int = 0
     deltas: tuple[str, ...] = deltas_of(SPANISH)
     folder: Path = ROOT
     needs: Path | None = None
@@ -149,7 +152,15 @@ model_list:
     return [LITELLM, "--config", config, "--host", LOOPBACK, "--port", str(port), "--num_workers", "1"]
 
 
-DIRECT = Relay(name="direct", path="/v1/chat/completions", ask=_chat, command=_direct, text_of=sse_text)
+DIRECT = Relay(
+    name="direct",
+    path="/v1/chat/completions",
+    ask=_chat,
+    command=_direct,
+    text_of=sse_text,
+    mark=b'"content":"',
+    silent=1,
+)
 NGINX_RELAY = replace(
     DIRECT, name="nginx, unbuffered", command=_nginx, needs=Path(NGINX or "/usr/sbin/nginx")
 )
@@ -159,6 +170,7 @@ TUTORIAL = replace(
     path="/chat",
     command=_tutorial,
     text_of=lines_text,
+    mark=b'{"text": "',
     folder=ROOT / "bench",
 )
 GLOSS = Relay(
@@ -167,6 +179,7 @@ GLOSS = Relay(
     ask=lambda number: {"text": f"tag-{number} {ENGLISH}"},
     command=_gloss,
     text_of=lines_text,
+    mark=b'"type":"text"',
     needs=ROOT / "app.py",
 )
 TRANSLATE = replace(
@@ -175,6 +188,7 @@ TRANSLATE = replace(
     path="/v1/translate",
     ask=lambda _: {"text": ENGLISH.strip(), "source": "en", "target": "es"},
     text_of=None,
+    mark=b"",
 )
 TUTOR = replace(
     GLOSS,
@@ -183,6 +197,7 @@ TUTOR = replace(
     ask=lambda _: {"topic": "2x + 3 = 11", "language": "es"},
     deltas=deltas_of(LESSON),
     text_of=None,
+    mark=b"",
 )
 LITELLM_RELAY = replace(DIRECT, name="LiteLLM proxy", command=_litellm, needs=Path(LITELLM or "/nowhere"))
 ALL = (NGINX_RELAY, GLOSS, TRANSLATE, TUTOR, TUTORIAL, LITELLM_RELAY)
