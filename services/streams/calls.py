@@ -239,7 +239,7 @@ class Ahead:
         self.closed = False
         self.reply = reply
         self._deltas: SimpleQueue[str | Exception | None] = SimpleQueue()
-        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self.greenlet: gevent.Greenlet[[], None] | None = None
         self._heard = self._hear()
 
     def __iter__(self) -> Iterator[str]:
@@ -247,14 +247,14 @@ class Ahead:
 
     def start(self, ended: Callable[[object], None]) -> None:
         """Begin to read; ``ended`` is called from the hub, also after a kill before the start."""
-        self._greenlet = gevent.spawn(self._fill)
-        self._greenlet.link(ended)
+        self.greenlet = gevent.spawn(self._fill)
+        self.greenlet.link(ended)
 
     def close(self) -> None:
         """Close the provider; waits until it is closed."""
         self.closed = True
-        if self._greenlet is not None:
-            self._greenlet.kill()
+        if self.greenlet is not None:
+            self.greenlet.kill()
         self.reply.close()
 
     def _hear(self) -> Generator[str, None, None]:
@@ -287,6 +287,7 @@ class Batch:
     def close(self) -> None:
         """Close those that run, start none of those that wait."""
         self._waiting.clear()
+        gevent.killall([answer.greenlet for answer in self.answers if answer.greenlet])
         for answer in self.answers:
             answer.close()
 

@@ -172,7 +172,6 @@ def _start(  # noqa: PLR0913, PLR0917 - the event tells of all of them
 def _ended(core: Core, given: Input, session: Session | None, producer: Producer) -> None:
     stream = producer.stream
     core.streams.ended(stream)
-    log.info("stream ended %s", fields(_summary(stream)))
     if session is not None:
         end = stream.log.end
         turn = Turn(
@@ -183,6 +182,7 @@ def _ended(core: Core, given: Input, session: Session | None, producer: Producer
             partial=not (isinstance(end, Finish) and end.reason == "stop"),
         )
         core.sessions.end_turn(session.id, turn, producer.state)
+    log.info("stream ended %s", fields(_summary(stream)))
 
 
 def _summary(stream: Stream) -> dict[str, object]:

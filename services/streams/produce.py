@@ -1,8 +1,8 @@
 """The left side of the log: runs a use case's generator, and ends the stream whatever happens.
 
 One greenlet per stream. It is interrupted by exceptions thrown into it: ``Stopped`` for an end
-that was meant, a ``GlossError`` for one that was not. Whatever it dies of, the log gets its
-one end: ``_run`` writes it, or ``_seal`` where ``_run`` could not.
+that was meant, a ``GlossError`` for one that was not. Whatever it dies of, what is open is
+closed, and then the log gets its one end.
 """
 
 import logging
@@ -75,30 +75,34 @@ class Producer:
     plan: Callable[[tuple[Call, ...]], list[Planned]]
     ended: Callable[["Producer"], None]
     state: Any = None
-    _cause: BaseException | None = None
     _alarm: Alarm | None = None
+    _runs: bool = False
+    _cause: BaseException | None = None
 
     def start(self, opening: Opening, deadline_s: float) -> None:
         """Run in a greenlet of its own, until the end, an interruption or the deadline."""
         greenlet = gevent.Greenlet(self._run, opening)
-        greenlet.link(self._seal)
         self.stream.interrupt = lambda cause: self._interrupt(greenlet, cause)
         self._alarm = Alarm(self.stream.clock, deadline_s, lambda: self.stream.stop("deadline"))
         greenlet.start()
 
     def _interrupt(self, greenlet: "gevent.Greenlet[..., None]", cause: BaseException) -> None:
         self._cause = cause
-        greenlet.kill(cause, block=False)
+        if self._runs:  # else it finds the cause when it does; a kill before that would run nothing
+            greenlet.kill(cause, block=False)
 
     def _run(self, opening: Opening) -> None:
+        self._runs = True
+        end: FinishReason | BaseException
         try:
-            reason = self._play(opening)
-            self.calls.close()
-            self.pen.finish(reason, self.stream.usage())
+            if self._cause is not None:
+                raise self._cause  # noqa: TRY301 - as if it had been thrown in
+            end = self._play(opening)
         except BaseException as error:  # noqa: BLE001 - the boundary: every way to die has its end
-            self.transform.close()
-            self.calls.close()
-            self._end_of(error)
+            end = error
+            self._log(error)
+        self._close()
+        self._leave(self._cause or end)  # whatever a transform made of an interruption
 
     def _play(self, opening: Opening) -> FinishReason:
         for value in opening.said:
@@ -118,24 +122,40 @@ class Producer:
         else:
             self.pen.write(value)
 
-    def _end_of(self, error: BaseException) -> None:
-        usage: Usage = self.stream.usage()
-        if isinstance(error, Stopped):
-            self.pen.finish(error.reason, usage)
-        elif isinstance(error, GlossError):
-            self.pen.fail(error, usage)
-        else:
-            log.error("stream %s failed\n%s", self.stream.id, bare_traceback(error))
-            self.pen.fail(Internal(), usage)
+    def _close(self) -> None:
+        """Close what is open; what goes wrong here, or comes too late, changes no end."""
+        self.stream.interrupt = None
+        for close in (self.transform.close, self.calls.close):
+            try:
+                close()
+            except BaseException as error:  # noqa: BLE001 - the other one is still to be closed
+                self._log(error)
 
-    def _seal(self, greenlet: "gevent.Greenlet[..., None]") -> None:
-        """Be the last to see the stream: the greenlet may have been killed before it ran."""
+    def _leave(self, end: FinishReason | BaseException) -> None:
+        """Write the end and tell of it, without a switch: who reads the end finds the turn free."""
         if self._alarm:
             self._alarm.close()
-        if self.stream.log.end is None:
-            self._end_of(self._cause or greenlet.exception or Internal())
-        self.stream.interrupt = None
+        try:
+            self._write(end)
+        except Exception as error:  # noqa: BLE001 - a log without an end is waited for by its readers
+            self._log(error)
+            self.pen.fail(Internal(), Usage())
         self.ended(self)
+
+    def _write(self, end: FinishReason | BaseException) -> None:
+        usage = self.stream.usage()
+        if isinstance(end, Stopped):
+            self.pen.finish(end.reason, usage)
+        elif isinstance(end, GlossError):
+            self.pen.fail(end, usage)
+        elif isinstance(end, BaseException):
+            self.pen.fail(Internal(), usage)
+        else:
+            self.pen.finish(end, usage)
+
+    def _log(self, error: BaseException) -> None:
+        if not isinstance(error, Stopped | GlossError):
+            log.error("stream %s failed\n%s", self.stream.id, bare_traceback(error))
 
 
 def _reason(answered: Answered) -> FinishReason:

@@ -1,11 +1,13 @@
 """The routes of sessions: what is remembered, and forgetting it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 from flask import Blueprint, Response, request
 
+from services.errors import NotFound
 from services.streams.open import Core
 from services.streams.use_case import UseCase
 from services.web.keys import Keys, authenticate
@@ -45,7 +47,8 @@ class SessionRoutes:
         owner = self._owner()
         kept = self.core.sessions.delete(session_id, owner)
         if kept.running:
-            self.core.streams.get(kept.running, owner).stop("cancelled")
+            with suppress(NotFound):  # its turn was taken, its stream is still being opened
+                self.core.streams.get(kept.running, owner).stop("cancelled")
         return Response(status=204)
 
     def _owner(self) -> str:
