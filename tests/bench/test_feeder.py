@@ -1,102 +1,65 @@
 import json
-import socket
-from collections.abc import Iterator
-from itertools import pairwise
-from threading import Thread
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.client import BrokenRunError, client, load
-from bench.control import Upstream, upstream
 from bench.feeder import Plan, frames
 from bench.measure import percentile
-from bench.relays import DIRECT, Running, lines_text, sse_text
+from bench.relays import lines_text
 
-LIMIT_S = 20
-QUICKLY = Plan(chunks=20, every_s=0.001)
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
-def feeder() -> Iterator[Upstream]:
-    with upstream() as started:
-        yield started
+def dialogue() -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.dialogue"]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
 
 
-@pytest.fixture
-def direct(feeder: Upstream) -> Running:
-    return Running(relay=DIRECT, address=("127.0.0.1", feeder.port), pid=0)
-
-
-def test_every_reader_gets_the_whole_text(feeder, direct):
+def test_every_reader_gets_the_whole_text(dialogue):
     """What the plan says arrives, in order and to its end, at each of many readers."""
-    feeder.says(QUICKLY)
-    streams = load(direct.address, direct.request, total=50, at_once=50)
-    assert {sse_text(stream.body) for stream in streams} == {QUICKLY.text}
+    assert dialogue["many_readers"]["texts"] == [Plan(chunks=20).text]
 
 
-def test_journal_counts_chunks_that_were_sent(feeder, direct):
+def test_journal_counts_chunks_that_were_sent(dialogue):
     """The journal has each chunk of each stream, once, with its time in order."""
-    feeder.says(QUICKLY)
-    load(direct.address, direct.request, total=5, at_once=5)
-    journal = feeder.journal()
-    assert journal.chunks == 5 * QUICKLY.chunks
-    assert all(told.written == sorted(told.written) and told.done for told in journal.streams)
+    seen = dialogue["many_readers"]
+    assert (seen["chunks"], seen["in order"], seen["done"]) == (50 * 20, True, 50)
 
 
-def test_streams_that_ended_are_not_called_hung_up(feeder, direct):
+def test_streams_that_ended_are_not_called_hung_up(dialogue):
     """A reader that leaves after the end has not hung up."""
-    feeder.says(QUICKLY)
-    load(direct.address, direct.request, total=5, at_once=5)
-    assert [told.closed_at for told in feeder.journal().streams] == [None] * 5
+    assert dialogue["many_readers"]["closed"] == 0
 
 
-def test_no_more_streams_at_once_than_asked(feeder, direct):
+def test_no_more_streams_at_once_than_asked(dialogue):
     """A load of one at a time begins each stream after the last chunk of the one before."""
-    feeder.says(QUICKLY)
-    load(direct.address, direct.request, total=4, at_once=1)
-    told = feeder.journal().streams
-    assert all(after.asked_at > before.written[-1] for before, after in pairwise(told))
+    assert dialogue["one_at_a_time"]
 
 
-def test_hang_up_in_silence_is_journaled(feeder, direct):
+def test_hang_up_in_silence_is_journaled(dialogue):
     """A reader that leaves in a silence is seen to close, after it left, and nothing follows."""
-    feeder.says(Plan(every_s=0.001, silent_after=3))
-    with client(direct.address) as reader:
-        stream = reader.open(7, direct.request(7))
-        reader.run(lambda: feeder.journal().chunks == 3, limit_s=LIMIT_S)
-        reader.hang_up(stream)
-    (told,) = feeder.journal().streams
-    assert told.tag == 7
-    assert told.closed_at > stream.hung_up_at > told.written[-1]
+    told = dialogue["hang_up_in_silence"]
+    assert (told["tag"], len(told["written"]), told["done"]) == (7, 3, False)
+    assert told["closed_at"] > told["hung_up_at"] > told["written"][-1]
 
 
-def test_silence_before_the_first_chunk_has_no_head(feeder, direct):
+def test_silence_before_the_first_chunk_has_no_head(dialogue):
     """With ``silent_after=0`` the reader gets not one byte."""
-    feeder.says(Plan(silent_after=0))
-    with client(direct.address) as reader:
-        stream = reader.open(1, direct.request(1))
-        reader.run(lambda: len(feeder.journal().streams) == 1, limit_s=LIMIT_S)
-        assert (stream.first_byte_at, bytes(stream.raw)) == (None, b"")
+    assert dialogue["silence_from_the_start"] == 0
 
 
-def test_forgetting_closes_what_runs(feeder, direct):
+def test_forgetting_closes_what_runs(dialogue):
     """After ``forget`` the journal is empty and a reader's connection has ended."""
-    feeder.says(Plan(every_s=0.001, silent_after=1))
-    with client(direct.address) as reader:
-        stream = reader.open(1, direct.request(1))
-        reader.run(lambda: bool(stream.first_word_at), limit_s=LIMIT_S)
-        feeder.forget()
-        reader.run(lambda: stream.over, limit_s=LIMIT_S)
-    assert not stream.complete
-    assert feeder.journal().streams == []
+    assert dialogue["forgetting"] == {"complete": False, "journal": 0}
 
 
-def test_an_answer_that_breaks_off_fails_the_load(direct):
+def test_an_answer_that_breaks_off_fails_the_load(dialogue):
     """A load with a response that is not whole gives no figures."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=lambda: listener.accept()[0].close()).start()  # noqa: PLW0108 - waits in the thread
-        with pytest.raises(BrokenRunError):
-            load(listener.getsockname(), direct.request, total=1, at_once=1)
+    assert dialogue["breaking_off"].startswith("1 of 1 responses broke off")
 
 
 def test_frames_are_chunks_of_http():
