@@ -18,7 +18,9 @@ MAX_SIDE = 40  # characters of a right side: longer ones are no school arithmeti
 _RUN = re.compile(r"[0-9.+\-*/() ]+(?:=[0-9.+\-*/() ]+)+")
 _MARKER = re.compile(r"^[ \t]*(?:[-*>+] +|#{1,6} +)*(?:\d{1,3}[.)] +)?")
 _BOLD = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|[`$€£¥]|\\[()\[\]$]|&")
-_PARTIAL_BEFORE = re.compile(r"(?:\b(?:of|times|by|plus|minus|over|von|mal|de|por|fois|sur)|\b[^\W\d_]|[\d}{|!\\_^<>=≈≠*/+-])\s*$")
+_PARTIAL_BEFORE = re.compile(
+    r"(?:\b(?:of|times|by|plus|minus|over|von|mal|de|por|fois|sur)|\b[^\W\d_]|[\d}{|!\\_^<>=≈≠*/+-])\s*$"
+)
 _GLUED_BEFORE = re.compile(r"[\w\\})\].,:]$")
 _PARTIAL_AFTER = re.compile(r"^(?:[^\W\d_]\b|[%,]?\d|[\^_{}!|<>≈≠]|\\(?!text|quad|mathrm|,|;|\s|\\))")
 _OPERATOR = re.compile(r"(?<=[\d).])\s*[-+*/]")
@@ -155,7 +157,9 @@ def _claim(link: _Link) -> Claim:
     left, right = (_as_written(side) for side in (link.left, link.right))
     said = f"{left} = {right}"
     if not _OPERATOR.search(link.left):
-        return Claim(said=said, is_=f"{right} = {arithmetic.shown(arithmetic.value(link.right))}", result=left)
+        return Claim(
+            said=said, is_=f"{right} = {arithmetic.shown(arithmetic.value(link.right))}", result=left
+        )
     if "/100)" in link.right:
         return Claim(said=said, is_=f"{left} = {arithmetic.shown(link.value * 100)}%", result=right)
     is_, decimals = arithmetic.shown(link.value), len(link.right.partition(".")[2])

@@ -60,7 +60,9 @@ class Form(Protocol):
 
 
 _DECO = r"[*_`#>\- ]"
-_MAYBE = re.compile(rf" {{0,3}}{_DECO}{{0,6}}(?::{{0,2}}|:{{3,12}}(?:{_DECO}{{0,6}}|[ \t]{{0,3}}\{{?[ \t]{{0,3}}(?P<name>[a-z]*)))")
+_MAYBE = re.compile(
+    rf" {{0,3}}{_DECO}{{0,6}}(?::{{0,2}}|:{{3,12}}(?:{_DECO}{{0,6}}|[ \t]{{0,3}}\{{?[ \t]{{0,3}}(?P<name>[a-z]*)))"
+)
 _KNOWN = re.compile(
     rf" {{0,3}}{_DECO}{{0,6}}:{{3,12}}[ \t]{{0,3}}\{{?[ \t]{{0,3}}(?:{'|'.join(NAMES)})[^a-z]", re.IGNORECASE
 )
@@ -153,7 +155,7 @@ class Reader:
     def _end_of_text_line(self, line: str) -> None:
         """Keep track of code fences: within one nothing is a directive."""
         self._line.clear()
-        self._fence = _fence_after(self._fence, line)
+        self._fence = fence_after(self._fence, line)
         self._state = Stage.NO if self._fence else Stage.MAY
         if not self._fence:
             self._tell(line, None)
@@ -192,7 +194,7 @@ class Reader:
             form.passed(line, means)
 
 
-def _fence_after(fence: str, line: str) -> str:
+def fence_after(fence: str, line: str) -> str:
     """Return the fence that is open after the line (CommonMark 0.31, section 4.5)."""
     found = _FENCE.fullmatch(line)
     if found is None:

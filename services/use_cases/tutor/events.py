@@ -36,7 +36,7 @@ class CheckAsked(Event, tag="check", omit_defaults=True):
 
     check: str
     n: int
-    type: CheckType
+    kind: CheckType
     question: str
     concept: str = ""
     choices: tuple[Choice, ...] = ()

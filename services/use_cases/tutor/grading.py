@@ -19,8 +19,12 @@ VERDICTS: tuple[Verdict, ...] = ("right", "wrong", "partial", "unclear")
 
 _ASKS_PERCENT = re.compile(r"%|percent|prozent|por ciento|pour cent|per cento|procent", re.IGNORECASE)
 _ASKS_UNIT = re.compile(r"\bunit|einheit|unidad|unité|unità", re.IGNORECASE)
-_ASKS_ROUNDED = re.compile(r"\b(?:round|nearest|approximate|about|rund|gerundet|redonde|arrond|environ|circa)", re.IGNORECASE)
-_ARTICLES = re.compile(r"^(?:the|an?|der|die|das|eine?|el|la|los|las|una?|le|les|une|il|lo|gli|o|os|as|um|de|het|een) ")
+_ASKS_ROUNDED = re.compile(
+    r"\b(?:round|nearest|approximate|about|rund|gerundet|redonde|arrond|environ|circa)", re.IGNORECASE
+)
+_ARTICLES = re.compile(
+    r"^(?:the|an?|der|die|das|eine?|el|la|los|las|una?|le|les|une|il|lo|gli|o|os|as|um|de|het|een) "
+)
 _SEPARATED = re.compile(r"\s*(?:;|\bor\b|\band\b|\bund\b|\boder\b|\by\b|\bou\b|\bet\b|,\s)\s*")
 _LABEL = re.compile(r"(?:option |choice |answer |antwort )?\(?(?P<label>[a-h])(?:[).:]\s*(?P<body>.+)|\))?")
 _NUMBERS = re.compile(r"[-+]?(?<![\w.,])\d[\d.,]*(?:/\d+)?\s?%?(?![\w/])")
@@ -75,15 +79,14 @@ def same_value(one: str, two: str, *, comma: bool = False) -> bool:
     return any(a.amount == b.amount for a in first for b in second)
 
 
-def usable(expected: str, kind: str, choices: tuple[tuple[str, str], ...]) -> bool:
-    """Tell whether an expected answer can be graded against: a number, a real choice, a short phrase."""
-    if choices:
-        key = Key(question="", expected=expected, choices=choices)
-        bodies = {tidy(body) for _, body in choices}
-        return len(bodies) == len(choices) and _chosen(tidy(expected), key) is not None
-    if kind == "number":
-        return bool(readings(expected)) or linear.equation(tidy(expected)) is not None
-    return bool(tidy(expected))
+def usable(expected: str, choices: tuple[tuple[str, str], ...]) -> bool:
+    """Tell whether an expected answer names one of the choices, and no two of them are equal."""
+    bodies = {_phrase(tidy(body)) for _, body in choices}
+    values = [body for _, body in choices if readings(body)]
+    equal = len(bodies) < len(choices) or any(
+        same_value(one, two) for at, one in enumerate(values) for two in values[at + 1 :]
+    )
+    return not equal and _chosen(tidy(expected), Key(question="", expected="", choices=choices)) is not None
 
 
 def _preferred(found: Grade) -> int:

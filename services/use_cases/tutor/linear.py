@@ -27,7 +27,9 @@ _ASKS_VALUE = re.compile(
     r"(?P<sum>[-+(]*\d[\d.,]*(?:\s*[-+*/×·−÷:()]+\s*[\d.,]+)+\)*)\s*=?\s*\?$",
     re.IGNORECASE,
 )
-_ASKS_HOW = re.compile(r"\b(?:how do|how can|how would|why|wie|warum|cómo|por qué|comment|pourquoi)\b", re.IGNORECASE)
+_ASKS_HOW = re.compile(
+    r"\b(?:how do|how can|how would|why|wie|warum|cómo|por qué|comment|pourquoi)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

@@ -148,3 +148,29 @@ def _guessed(sample: str) -> str:
     if any(ord(letter) > LATIN for word in words for letter in word):
         return ""
     return max(PHRASES, key=lambda tag: sum(word in PHRASES[tag].common for word in words))
+
+
+REASONS = {
+    "same-value": "The value is right.",
+    "other-value": "It is another value.",
+    "same-words": "",
+    "same-choice": "",
+    "other-choice": "It is another option.",
+    "same-equation": "The equation is right.",
+    "other-equation": "It is another equation.",
+    "other-form": "It leads to the value, but is not what was asked for yet.",
+    "other-letter": "It is about another letter.",
+    "other-unit": "The unit measures something else.",
+    "unexpected-unit": "The unit does not fit the question.",
+    "unit-missing": "Say the unit, too.",
+    "percent-missing": "The percent sign makes a difference here.",
+    "not-worked-out": "It still has to be worked out.",
+    "some-values": "Some of the values are right.",
+    "empty": "There is no answer in it.",
+    "judged": "",
+}
+
+
+def reason(code: str, language: Language) -> str:
+    """Return what a student is told about a grade, in English; in other languages its code."""
+    return REASONS[code] if language.tag in {"en", ""} else code

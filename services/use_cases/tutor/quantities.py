@@ -130,7 +130,12 @@ def _read(found: re.Match[str], letter: str) -> Quantity | None:
     if found["sign"] == "-":
         amount = -amount
     unit = found["unit"] or ""
-    if unit not in _UNITS and unit not in _PERCENT and unit.isalpha() and (not found["gap"] or len(unit) == 1):
+    if (
+        unit not in _UNITS
+        and unit not in _PERCENT
+        and unit.isalpha()
+        and (not found["gap"] or len(unit) == 1)
+    ):
         return None  # `4x` is algebra
     if unit in _PERCENT:
         return Quantity(amount / 100, "", letter, percent=True)
@@ -153,7 +158,11 @@ def _worded(text: str, letter: str) -> Quantity | None:
         return Quantity(sign * Fraction(*_PARTS[text]), "", letter)
     number, _, unit = text.partition(" ")
     words = next((words for names in _WORDS.values() if number in (words := names.split())), None)
-    if words is None or unit in words or not re.fullmatch(r"[^\W\d_]{0,20}|[$€£%]|por ciento|pour cent", unit):
+    if (
+        words is None
+        or unit in words
+        or not re.fullmatch(r"[^\W\d_]{0,20}|[$€£%]|por ciento|pour cent", unit)
+    ):
         return None
     amount = Fraction(sign * words.index(number))
     if unit in _PERCENT:

@@ -34,7 +34,9 @@ _LABEL = re.compile(
 _LISTED = re.compile(r" {0,3}\d{1,3}[.)] ")
 _ANSWERED = re.compile(rf"[(*_ ]*\b(?:{'|'.join(sorted(ANSWER_WORDS))})\b[*_ ]*:", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?？。](?=\s)|\n")
-_OPTION = re.compile(r"^ {0,3}(?:[-*] )?[*(]{0,3}(?P<label>[A-H])[.):][*)]{0,3} +(?P<text>\S.*?) *$", re.MULTILINE)
+_OPTION = re.compile(
+    r"^ {0,3}(?:[-*] )?[*(]{0,3}(?P<label>[A-H])[.):][*)]{0,3} +(?P<text>\S.*?) *$", re.MULTILINE
+)
 
 
 class Opening:
@@ -191,7 +193,9 @@ class Headings:
 
     def _expects(self, number: str) -> bool:
         """Tell whether a bare number may still become the next step's."""
-        return not (self.knows_marks or self.listing) and 0 < self.last and str(self.last + 1).startswith(number)
+        return (
+            not (self.knows_marks or self.listing) and 0 < self.last and str(self.last + 1).startswith(number)
+        )
 
 
 @dataclass

@@ -27,7 +27,7 @@ class Check(msgspec.Struct, kw_only=True):
 
     id: str
     n: int
-    type: CheckType
+    kind: CheckType
     question: str
     concept: str = ""
     choices: list[tuple[str, str]] = []
@@ -40,7 +40,7 @@ class Check(msgspec.Struct, kw_only=True):
         return CheckAsked(
             check=self.id,
             n=self.n,
-            type=self.type,
+            kind=self.kind,
             question=self.question,
             concept=self.concept,
             choices=tuple(Choice(label, text) for label, text in self.choices),
@@ -48,9 +48,7 @@ class Check(msgspec.Struct, kw_only=True):
 
     def key(self, *, comma: bool) -> Key:
         """Return what an answer is graded against."""
-        return Key(
-            question=self.question, expected=self.expected, choices=tuple(self.choices), comma=comma
-        )
+        return Key(question=self.question, expected=self.expected, choices=tuple(self.choices), comma=comma)
 
 
 class State(msgspec.Struct, kw_only=True):
