@@ -24,7 +24,7 @@ from bench.text import ENGLISH, LESSON, SPANISH, deltas_of
 
 ROOT = Path(__file__).parent.parent
 LOOPBACK = "127.0.0.1"
-START_S = 30.0
+START_S = 60.0
 STOP_S = 5.0
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 LITELLM = os.environ.get("BENCH_LITELLM", "")
@@ -147,6 +147,8 @@ model_list:
   - model_name: gpt-4.1-mini
     litellm_params:
       {{model: openai/gpt-4.1-mini, api_base: "http://{LOOPBACK}:{feeder}/v1", api_key: none}}
+general_settings:
+  dangerously_permit_weak_or_unset_master_key: true
 """)
     config = f"{folder}/litellm.yaml"
     return [LITELLM, "--config", config, "--host", LOOPBACK, "--port", str(port), "--num_workers", "1"]
@@ -199,7 +201,9 @@ TUTOR = replace(
     text_of=None,
     mark=b"",
 )
-LITELLM_RELAY = replace(DIRECT, name="LiteLLM proxy", command=_litellm, needs=Path(LITELLM or "/nowhere"))
+LITELLM_RELAY = replace(
+    DIRECT, name="LiteLLM proxy", command=_litellm, mark=b"", needs=Path(LITELLM or "/nowhere")
+)
 ALL = (NGINX_RELAY, GLOSS, TRANSLATE, TUTOR, TUTORIAL, LITELLM_RELAY)
 
 

@@ -1,10 +1,11 @@
-"""Lets the feeder and the client speak, and prints what came of it as JSON.
+"""Lets the feeder and the client speak, and writes what came of it as JSON.
 
 It is a process of its own: the tests' is patched by gevent, which takes epoll away.
 """
 
 import json
 import socket
+import sys
 from dataclasses import asdict
 from itertools import pairwise
 from threading import Thread
@@ -81,4 +82,4 @@ SCENES = (many_readers, one_at_a_time, hang_up_in_silence, silence_from_the_star
 if __name__ == "__main__":
     with upstream() as feeder:
         direct = Running(relay=DIRECT, address=("127.0.0.1", feeder.port), pid=0)
-        print(json.dumps({scene.__name__: scene(feeder, direct) for scene in SCENES}))
+        sys.stdout.write(json.dumps({scene.__name__: scene(feeder, direct) for scene in SCENES}))
