@@ -101,9 +101,12 @@ export type CoreEvent = StartEvent | TextEvent | NoticeEvent | FinishEvent | Err
 
 export interface DetectedEvent extends Numbered {
   type: "detected";
+  /** BCP 47; `und` where nothing is known. */
   language: string;
   /** From 0 to 1. */
   confidence: number;
+  /** With several texts: which one. */
+  text_index?: number;
 }
 
 /** One piece of the source with its translation, after the `text` events that made it up. */

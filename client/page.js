@@ -374,7 +374,7 @@ class Status {
 
 function remarks(details) {
   const list = details.map((detail) => el("li", { textContent: detail }));
-  return el("details", { className: "remarks" }, el("summary", { textContent: plural(list.length, "remark") }), el("ul", {}, ...list));
+  return el("details", { className: "remarks", open: list.length < 4 }, el("summary", { textContent: plural(list.length, "remark") }), el("ul", {}, ...list));
 }
 
 /** A button that can be pressed after `wait` seconds, and says so. */

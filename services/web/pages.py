@@ -19,6 +19,7 @@ ASSETS = {
     "gloss.d.ts": "text/plain",
     "page.js": "text/javascript",
     "page.css": "text/css",
+    "icon.svg": "image/svg+xml",
 }
 
 
