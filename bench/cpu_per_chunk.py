@@ -9,7 +9,7 @@ from bench.measure import Column, Figures, Measure, Scale, percentile, require_s
 from bench.relays import Relay, Running
 
 EVERY_S = 0.02
-APART_S = 0.002  # between beginnings: much less than a stream lasts, and not all in step
+APART_S = 0.01  # between beginnings: a rush of openings would be measured instead of chunks
 
 
 def take(relay: Running, upstream: Upstream, scale: Scale) -> Figures:

@@ -11,8 +11,9 @@ from typing import Annotated
 from pydantic import Field
 
 from app import create_app
-from services.settings import Settings
+from services.settings import read
 from services.streams.use_case import Input, UseCase, one_call
+from services.telemetry import setup_logging
 
 
 class Given(Input):
@@ -33,4 +34,5 @@ RELAY = UseCase(
     example={"text": "Good morning"},
 )
 
-app = create_app(Settings(), use_cases={RELAY.name: RELAY}, prompts=Path(__file__).parent / "prompts")
+setup_logging()  # as app.py does: each stream's end is a line in the log
+app = create_app(read(), use_cases={RELAY.name: RELAY}, prompts=Path(__file__).parent / "prompts")
