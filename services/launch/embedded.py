@@ -7,8 +7,6 @@ where the user has not set them.
 import json
 import secrets
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import TextIO
 
@@ -19,12 +17,12 @@ from services.launch.children import Child, by_end_of_input
 from services.launch.fetch import fetch
 from services.launch.install import install
 from services.launch.models import QWEN
+from services.launch.progress import Ticker
 from services.launch.refusal import WITHOUT_IT, Refusal
 from services.settings import Settings
 
 REQUIREMENTS = Path("requirements-embedded.txt")
 GGUF = b"GGUF"
-TICK_S = 1.0
 
 
 class Slow(msgspec.Struct, frozen=True):
@@ -119,34 +117,3 @@ def address_of(child: Child, log: Path, terminal: TextIO = sys.stderr) -> str:
 def new_key() -> str:
     """Make the key of one run, by which only our service may ask the model."""
     return secrets.token_urlsafe(32)
-
-
-class Ticker:
-    """Show that something goes on: a dot a second in a terminal, one line elsewhere."""
-
-    def __init__(self, text: str, terminal: TextIO) -> None:
-        """Take what is going on, in words."""
-        self._text, self._terminal = text, terminal
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._tick, daemon=True)
-
-    def __enter__(self) -> None:
-        """Say it and begin to tick."""
-        self._began = time.monotonic()
-        self._write(self._text)
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Say how long it took."""
-        self._over.set()
-        self._thread.join()
-        self._write(f" {time.monotonic() - self._began:.1f} s\n")
-
-    def _tick(self) -> None:
-        while not self._over.wait(TICK_S):
-            if self._terminal.isatty():
-                self._write(".")
-
-    def _write(self, text: str) -> None:
-        self._terminal.write(text)
-        self._terminal.flush()

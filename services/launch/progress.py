@@ -1,5 +1,6 @@
 """How far a fetch is: a bar that redraws itself in a terminal, a line now and then elsewhere."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -8,6 +9,7 @@ MB = 1_000_000
 WIDTH = 24
 REDRAW_S = 0.1
 LINE_S = 10.0
+TICK_S = 1.0
 
 
 class Progress:
@@ -57,3 +59,34 @@ def time_left(seconds: float) -> str:
     if seconds < 90:  # noqa: PLR2004 - from here on minutes are what one thinks in
         return f"{seconds:.0f} s left"
     return f"{seconds / 60:.0f} min left"
+
+
+class Ticker:
+    """Show that something goes on: a dot a second in a terminal, one line elsewhere."""
+
+    def __init__(self, text: str, terminal: TextIO) -> None:
+        """Take what is going on, in words."""
+        self._text, self._terminal = text, terminal
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> None:
+        """Say it and begin to tick."""
+        self._began = time.monotonic()
+        self._write(self._text)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Say how long it took."""
+        self._over.set()
+        self._thread.join()
+        self._write(f" {time.monotonic() - self._began:.1f} s\n")
+
+    def _tick(self) -> None:
+        while not self._over.wait(TICK_S):
+            if self._terminal.isatty():
+                self._write(".")
+
+    def _write(self, text: str) -> None:
+        self._terminal.write(text)
+        self._terminal.flush()

