@@ -37,7 +37,7 @@ class SessionRoutes:
             "session": kept.id,
             "use_case": kept.use_case,
             "turns": kept.turns,
-            "state": self.use_cases[kept.use_case].show(kept.state),
+            "state": None if kept.state is None else self.use_cases[kept.use_case].show(kept.state),
             "running": f"/v1/streams/{kept.running}" if kept.running else None,
         }
         return Response(msgspec.json.encode(shown), content_type=CONTENT_TYPE)

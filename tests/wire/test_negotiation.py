@@ -58,7 +58,8 @@ def test_the_caller_gets_what_it_likes_best(accept: str | None, name: str) -> No
 @pytest.mark.parametrize(
     "accept",
     ["image/png", "text/html", "nonsense", "*/*;q=0", "text/plain;q=0", "text/plain;q=0.000",
-     "text/plain;q=x", "text/plain;q=", "text/plain;q=1.1", "text/plain;q=-1", "text/plain;q=nan", "text/plain;q=inf"],
+     "text/plain;q=x", "text/plain;q=", "text/plain;q=1.1", "text/plain;q=-1", "text/plain;q=nan",
+     "text/plain;q=inf"],
 )  # fmt: skip
 def test_what_is_not_spoken_is_not_acceptable(accept: str) -> None:
     """No type of ours, or none with a weight as RFC 9110, 12.4.2 writes it, is 406."""
