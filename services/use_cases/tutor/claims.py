@@ -9,6 +9,7 @@ an equation that is asked, quoted, denied, or was the student's own, unless the 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from services.use_cases.tutor import arithmetic
 from services.use_cases.tutor.arithmetic import NotArithmeticError
@@ -27,7 +28,7 @@ _OPERATOR = re.compile(r"(?<=[\d).])\s*[-+*/]")
 _FRACTION = re.compile(r"(\d+)/(\d+)")
 _GROUPED_BY_DOTS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.])")
 _SENTENCE = re.compile(r"[^.!?]*(?:[.!?](?!\s|$)[^.!?]*)*[.!?]*")
-_QUOTES = re.compile(r'"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|‘[^’]*’|「[^」]*」')
+_QUOTES = re.compile(r'"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|\u2018[^\u2019]*\u2019|「[^」]*」')
 _AFFIRMS = re.compile(
     r"\b(?:correct|right|exactly|yes|true|indeed|well done|richtig|genau|stimmt|ja|correcto|sí|exacto"
     r"|juste|exact|oui|giusto|esatto|certo|goed|klopt)\b",
@@ -90,7 +91,7 @@ def _links(line: str) -> dict[int, _Link]:
         before, after = line[: run.start()], line[run.end() :]
         sides = run[0].split("=")
         first = before.count("=")
-        for index, (left, right) in enumerate(zip(sides, sides[1:], strict=False)):
+        for index, (left, right) in enumerate(pairwise(sides)):
             whole_left = index > 0 or _stands_alone(before, left)
             whole_right = index < len(sides) - 2 or not _touched(right, after)
             links[first + index] = _link(left, right, whole=whole_left and whole_right)
@@ -117,7 +118,7 @@ def _link(left: str, right: str, *, whole: bool) -> _Link:
     right = _balanced(right.strip().split(". ", 1)[0].strip().removesuffix("."))
     nothing = _Link(left, right, None)
     operators = _OPERATOR.search(left) or _OPERATOR.search(right)
-    if not whole or not operators or len(right) > MAX_SIDE or left.startswith("+") or left.startswith("- "):
+    if not whole or not operators or len(right) > MAX_SIDE or left.startswith(("+", "- ")):
         return nothing
     if ("/100)" in left) != ("/100)" in right) or _proper_fraction(left):
         return nothing

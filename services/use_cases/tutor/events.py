@@ -10,7 +10,7 @@ from services.use_cases.tutor.grading import Verdict
 CheckType: TypeAlias = Literal["number", "short", "choice", "explain"]
 
 
-class StepStart(Event, tag="step.start"):
+class StepStart(Event, frozen=True, tag="step.start"):
     """The text from here to the step's end teaches step ``n``; ``rev`` counts how often it was made anew."""
 
     n: int
@@ -18,7 +18,7 @@ class StepStart(Event, tag="step.start"):
     rev: int
 
 
-class StepEnd(Event, tag="step.end"):
+class StepEnd(Event, frozen=True, tag="step.end"):
     """The step is complete."""
 
     n: int
@@ -31,7 +31,7 @@ class Choice(msgspec.Struct, frozen=True):
     text: str
 
 
-class CheckAsked(Event, tag="check", omit_defaults=True):
+class CheckAsked(Event, frozen=True, tag="check", omit_defaults=True):
     """The question that now waits for an answer, after its text; ``n`` is the step it belongs to."""
 
     check: str
@@ -42,7 +42,7 @@ class CheckAsked(Event, tag="check", omit_defaults=True):
     choices: tuple[Choice, ...] = ()
 
 
-class Graded(Event, tag="grade"):
+class Graded(Event, frozen=True, tag="grade"):
     """What an answer was worth; ``reason`` is a code (``same-value``, ``other-unit``, ``judged``, ...)."""
 
     check: str
@@ -50,7 +50,7 @@ class Graded(Event, tag="grade"):
     reason: str
 
 
-class Calc(Event, tag="calc"):
+class Calc(Event, frozen=True, tag="calc"):
     """A calculation on which the next sentence rests; ``verified``: ``value`` was worked out here."""
 
     expression: str
@@ -58,7 +58,7 @@ class Calc(Event, tag="calc"):
     verified: bool
 
 
-class Correction(Event, tag="correction"):
+class Correction(Event, frozen=True, tag="correction"):
     """The text of step ``n`` says what is false; the text itself says so too, at its line's end."""
 
     n: int

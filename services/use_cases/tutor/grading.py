@@ -157,7 +157,7 @@ def _quantity(answer: str, wanted: list[Quantity], key: Key) -> Grade | None:
     return _worked(answer, wanted) or _in_prose(answer, wanted, key)
 
 
-def _measure(given: Quantity, wanted: Quantity, key: Key) -> Grade:
+def _measure(given: Quantity, wanted: Quantity, key: Key) -> Grade:  # noqa: PLR0911 - a list of rules
     """Compare letters, percents and units, then the values."""
     if given.letter and wanted.letter and given.letter != wanted.letter:
         return Grade("wrong", "other-letter")
@@ -167,7 +167,7 @@ def _measure(given: Quantity, wanted: Quantity, key: Key) -> Grade:
         return Grade("unclear", "unexpected-unit")
     if wanted.dimension and not given.dimension:
         return _without_unit(given, wanted, key)
-    if given.measured() == wanted.measured():
+    if given.measured() == wanted.measured() or (not wanted.dimension and given.amount == wanted.amount):
         return RIGHT_VALUE
     if wanted.percent and not given.percent and given.amount == wanted.amount * 100:
         return RIGHT_VALUE if _ASKS_PERCENT.search(key.question) else Grade("wrong", "percent-missing")

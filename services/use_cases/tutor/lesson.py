@@ -214,7 +214,7 @@ class Lesson:
 
     def _calc(self, args: str) -> list[Value]:
         """Show our value, whatever the model's was; a value that is asked for stays hidden."""
-        expression, _, said = args.rpartition("=")
+        expression = args.rpartition("=")[0]
         secret = self._draft or self.check or self.state.pending
         try:
             value = arithmetic.shown(arithmetic.value(arithmetic.plain(expression)))

@@ -118,7 +118,7 @@ def _value(source: str) -> Fraction | None:
         return None
 
 
-def _walk(node: ast.expr, source: str) -> Linear:
+def _walk(node: ast.expr, source: str) -> Linear:  # noqa: PLR0911 - one way for each kind of node
     match node:
         case ast.Name():
             return Linear(Fraction(1), Fraction(0))

@@ -22,7 +22,7 @@ class Phrases:
     again: str
     next_step: str
     correction: str  # {is_} and {said} are filled in
-    common: frozenset[str]  # words by which a short text gives its language away
+    common: str  # words by which a short text gives its language away
 
 
 PHRASES: dict[str, Phrases] = {
@@ -34,7 +34,7 @@ PHRASES: dict[str, Phrases] = {
         again="Try again:",
         next_step="What would you do next, and why?",
         correction="Correction: {is_}, not {said}.",
-        common=frozenset("the is of and to a how what why solve in with for explain".split()),
+        common="the is of and to a how what why solve in with for explain",
     ),
     "de": Phrases(
         name="German",
@@ -44,7 +44,7 @@ PHRASES: dict[str, Phrases] = {
         again="Versuche es noch einmal:",
         next_step="Was würdest du als Nächstes tun, und warum?",
         correction="Berichtigung: {is_}, nicht {said}.",
-        common=frozenset("der die das ist und wie was warum löse ein eine mit für erkläre von zu".split()),
+        common="der die das ist und wie was warum löse ein eine mit für erkläre von zu",
     ),
     "es": Phrases(
         name="Spanish",
@@ -54,7 +54,7 @@ PHRASES: dict[str, Phrases] = {
         again="Inténtalo otra vez:",
         next_step="¿Qué harías a continuación, y por qué?",
         correction="Corrección: {is_}, no {said}.",
-        common=frozenset("el la los las es y cómo qué por resuelve un una con para explica de".split()),
+        common="el la los las es y cómo qué por resuelve un una con para explica de",
     ),
     "fr": Phrases(
         name="French",
@@ -64,7 +64,7 @@ PHRASES: dict[str, Phrases] = {
         again="Essaie encore :",
         next_step="Que ferais-tu ensuite, et pourquoi ?",
         correction="Correction : {is_}, et non {said}.",
-        common=frozenset("le la les est et comment que pourquoi résous un une avec pour explique de".split()),
+        common="le la les est et comment que pourquoi résous un une avec pour explique de",
     ),
     "it": Phrases(
         name="Italian",
@@ -74,7 +74,7 @@ PHRASES: dict[str, Phrases] = {
         again="Prova ancora:",
         next_step="Che cosa faresti dopo, e perché?",
         correction="Correzione: {is_}, non {said}.",
-        common=frozenset("il lo gli è e come che perché risolvi un una con per spiega di".split()),
+        common="il lo gli è e come che perché risolvi un una con per spiega di",
     ),
     "pt": Phrases(
         name="Portuguese",
@@ -84,7 +84,7 @@ PHRASES: dict[str, Phrases] = {
         again="Tente outra vez:",
         next_step="O que você faria a seguir, e por quê?",
         correction="Correção: {is_}, e não {said}.",
-        common=frozenset("o os as é e como que porquê resolva um uma com para explique de".split()),
+        common="o os as é e como que porquê resolva um uma com para explique de",
     ),
     "nl": Phrases(
         name="Dutch",
@@ -94,7 +94,7 @@ PHRASES: dict[str, Phrases] = {
         again="Probeer het nog eens:",
         next_step="Wat zou je hierna doen, en waarom?",
         correction="Verbetering: {is_}, niet {said}.",
-        common=frozenset("de het is en hoe wat waarom los een met voor leg van".split()),
+        common="de het is en hoe wat waarom los een met voor leg van",
     ),
 }
 OTHERS = {
@@ -103,7 +103,7 @@ OTHERS = {
     "nb": "Norwegian", "no": "Norwegian", "pl": "Polish", "ro": "Romanian", "ru": "Russian",
     "sv": "Swedish", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
-DECIMAL_COMMA = frozenset("de es fr it pt nl cs da el fi hu id nb no pl ro ru sv tr uk vi".split())
+DECIMAL_COMMA = "de es fr it pt nl cs da el fi hu id nb no pl ro ru sv tr uk vi"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ def _name(tag: str) -> str:
 
 
 def _language(tag: str, name: str) -> Language:
-    return Language(tag=tag, name=name, phrases=PHRASES.get(tag), decimal_comma=tag in DECIMAL_COMMA)
+    return Language(tag=tag, name=name, phrases=PHRASES.get(tag), decimal_comma=tag in DECIMAL_COMMA.split())
 
 
 def _guessed(sample: str) -> str:
@@ -147,7 +147,7 @@ def _guessed(sample: str) -> str:
     words = re.findall(r"[^\W\d_]+", sample.lower())
     if any(ord(letter) > LATIN for word in words for letter in word):
         return ""
-    return max(PHRASES, key=lambda tag: sum(word in PHRASES[tag].common for word in words))
+    return max(PHRASES, key=lambda tag: sum(word in PHRASES[tag].common.split() for word in words))
 
 
 REASONS = {

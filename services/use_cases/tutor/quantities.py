@@ -1,7 +1,7 @@
 """What a short answer amounts to: numbers, fractions, percents, words to twenty, simple units.
 
-``12.25``, ``12,25``, ``49/4``, ``12 1/4``, ``1225 %``, ``x = 12.25``, ``twelve`` and ``1500 m`` are read
-exactly; what is not one of these forms to its last character is not read at all, so that nothing
+``12.25``, ``12,25``, ``49/4``, ``12 1/4``, ``1225 %``, ``x = 12.25``, ``twelve`` and ``1500 m`` are
+read exactly; what is not one of these forms to its last character is not read at all, so that nothing
 is graded by a likeness.
 """
 
@@ -19,8 +19,8 @@ _WORDS = {
     " diecisiete dieciocho diecinueve veinte",
     "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize"
     " dix-sept dix-huit dix-neuf vingt",
-    "it": "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici"
-    " sedici diciassette diciotto diciannove venti",
+    "it": "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici"
+    " quindici sedici diciassette diciotto diciannove venti",
     "pt": "zero um dois três quatro cinco seis sete oito nove dez onze doze treze quatorze quinze dezesseis"
     " dezessete dezoito dezenove vinte",
     "nl": "nul een twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien"
@@ -61,7 +61,8 @@ _NUMBER = re.compile(
 )
 _MARKS = re.compile(r"\\[()\[\]$,]|\\(?:text|mathrm)\b|[$*_`{}](?!\d)|[*_`{}]|[\u200b-\u200f\u2060\ufeff]")
 _DOTTED = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3})+(?![\d.])")
-_DASHES = str.maketrans({"−": "-", "–": "-", "‐": "-", "⁄": "/", "∕": "/", "’": "'"})
+_AROUND = " !,;:\"'“”"
+_DASHES = str.maketrans({"−": "-", "–": "-", "\u2010": "-", "\u2044": "/", "\u2215": "/", "’": "'"})
 _FRACTION = re.compile(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}")
 
 
@@ -90,7 +91,7 @@ def tidy(text: str) -> str:
     text = re.sub(r"(\d)([½¼¾⅓⅔⅛])", r"\1 \2", text)
     text = unicodedata.normalize("NFKC", text).translate(_DASHES)
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
-    return " ".join(_MARKS.sub(" ", text).casefold().split()).strip(" .!,;:\"'“”")
+    return " ".join(_MARKS.sub(" ", text).casefold().split()).strip(_AROUND).rstrip(".")
 
 
 def readings(text: str, *, comma: bool = False) -> list[Quantity]:

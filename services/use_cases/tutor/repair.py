@@ -1,10 +1,9 @@
 """What small models write instead of the carrier, and what it is taken for.
 
-    1. a leading <think>...</think>, and a ```markdown fence opened in the first line: dropped
-    2. ### Step 2: ...  **Step 2**  Step 2: ...  and, after a first step, 2.: a step
-    3. Question: ...  and, after a question, Answer: ...: a check and what is expected
-    4. the last sentence with a question mark: the check, where one is missing
-    5. A) ...  B) ...: its options
+    1. ### Step 2: ...  **Step 2**  Step 2: ...  and, after a first step, 2.: a step
+    2. Question: ...  and, after a question, Answer: ...: a check and what is expected
+    3. the last sentence with a question mark: the check, where one is missing
+    4. A) ...  B) ...: its options
 
 All forms are decided by the characters of their own line and the lines before it, so the law
 of ``directives.py`` holds for them too.
@@ -15,16 +14,15 @@ from dataclasses import dataclass
 
 from services.use_cases.tutor.directives import Item, Mark, Stage
 
-STEP_WORDS = frozenset(
-    "step schritt paso étape etape passo stap steg krok шаг крок adım langkah bước βήμα".split()
-)
-QUESTION_WORDS = frozenset("question frage pregunta domanda pergunta vraag fråga вопрос".split())
-ANSWER_WORDS = frozenset("answer antwort respuesta réponse risposta resposta antwoord svar ответ".split())
+_STEP = "step schritt paso étape etape passo stap steg krok шаг крок adim langkah bước βήμα"
+_QUESTION = "question frage pregunta domanda pergunta vraag fråga вопрос"
+_ANSWER = "answer antwort respuesta réponse risposta resposta antwoord svar ответ"
+STEP_WORDS = frozenset(_STEP.split())
+QUESTION_WORDS = frozenset(_QUESTION.split())
+ANSWER_WORDS = frozenset(_ANSWER.split())
 MAX_TITLE = 80  # characters; what is longer is a sentence and no title
 TAIL = 600  # characters: a question further from the end than this is not the turn's question
 
-_THINK, _UNTHINK = "<think>", "</think>"
-_OUTER = re.compile(r"(`{3,}|~{3,})[ \t]*(?:markdown|md)[ \t]*", re.IGNORECASE)
 _LEAD = re.compile(r" {0,3}(?P<hashes>#{0,6})[ \t]{0,3}(?P<bold>\*\*|__)?[ \t]{0,3}")
 _HEAD = re.compile(r"(?P<word>[^\W\d_]*)(?P<gap>[ \t]{0,3})(?P<number>\d{0,3})(?P<tail>.*)")
 _LABEL = re.compile(
@@ -37,92 +35,6 @@ _SENTENCE_END = re.compile(r"[.!?？。](?=\s)|\n")
 _OPTION = re.compile(
     r"^ {0,3}(?:[-*] )?[*(]{0,3}(?P<label>[A-H])[.):][*)]{0,3} +(?P<text>\S.*?) *$", re.MULTILINE
 )
-
-
-class Opening:
-    """Drops what some models put before the answer: their thoughts, and a fence around it all."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._stage = self._before
-        self.fence = ""  # the outer fence, if one was opened: its end is no text either
-
-    def feed(self, delta: str) -> str:
-        """Return what belongs to the answer."""
-        self._held += delta
-        return self._stage()
-
-    def end(self) -> str:
-        """Return what was held and turned out to be the answer after all."""
-        unfinished_thought = self._stage == self._thinking
-        return "" if unfinished_thought or _OUTER.fullmatch(self._held) else self._held
-
-    def _before(self) -> str:
-        start = self._held.lstrip()
-        if not start or _THINK.startswith(start):
-            return ""
-        self._held = start
-        if start.startswith(_THINK):
-            self._stage = self._thinking
-        else:
-            self._stage = self._first_line
-        return self._stage()
-
-    def _thinking(self) -> str:
-        _, found, rest = self._held.partition(_UNTHINK)
-        if not found:
-            self._held = self._held[1 - len(_UNTHINK) :]
-            return ""
-        self._held, self._stage = rest, self._after
-        return self._stage()
-
-    def _after(self) -> str:
-        self._held = self._held.lstrip()
-        if not self._held:
-            return ""
-        self._stage = self._first_line
-        return self._stage()
-
-    def _first_line(self) -> str:
-        line, end, rest = self._held.partition("\n")
-        if not end and _may_be_outer(line):
-            return ""
-        opened = _OUTER.fullmatch(line.rstrip("\r")) if end else None
-        answer = rest if opened else self._held
-        self.fence = opened[1] if opened else ""
-        self._held, self._stage = "", self._through
-        return answer
-
-    def _through(self) -> str:
-        answer, self._held = self._held, ""
-        return answer
-
-
-def _may_be_outer(line: str) -> bool:
-    found = re.fullmatch(r"(?:`+|~+)(.*)", line)
-    return found is not None and any(info.startswith(found[1].strip().lower()) for info in ("markdown", "md"))
-
-
-@dataclass
-class OuterEnd:
-    """The end of the fence around it all: dropped like its beginning."""
-
-    opening: Opening
-
-    def stage(self, start: str) -> Stage:
-        """Hold a line of nothing but the fence's own marks, while that fence is open."""
-        fence = self.opening.fence
-        return Stage.MAY if fence and not start.strip(f" {fence[0]}") else Stage.NO
-
-    def read(self, line: str) -> tuple[Item, ...] | None:
-        """Return nothing at all for the end of the fence."""
-        fence = self.opening.fence
-        return () if fence and line.strip().startswith(fence) and not line.strip(f" {fence[0]}") else None
-
-    def passed(self, line: str, means: tuple[Item, ...] | None) -> None:
-        """Close the fence once its end has passed."""
-        if means == () and self.read(line) == ():
-            self.opening.fence = ""
 
 
 @dataclass
@@ -194,7 +106,7 @@ class Headings:
     def _expects(self, number: str) -> bool:
         """Tell whether a bare number may still become the next step's."""
         return (
-            not (self.knows_marks or self.listing) and 0 < self.last and str(self.last + 1).startswith(number)
+            not (self.knows_marks or self.listing) and self.last > 0 and str(self.last + 1).startswith(number)
         )
 
 
@@ -203,6 +115,7 @@ class Labels:
     """The check written as two lines, ``Question: ...`` and ``Answer: ...``; the second is hidden."""
 
     asked: bool = False
+    open: bool = False  # a check waits for its answer, whatever stands between
     awaits: bool = False  # the label stood alone, so the next line is the answer
 
     def stage(self, start: str) -> Stage:
@@ -235,11 +148,13 @@ class Labels:
     def passed(self, line: str, means: tuple[Item, ...] | None) -> None:
         """Notice a question, and an answer that is still to come."""
         if means is None:
-            self.asked = line.rstrip(" *_)").endswith(("?", "？")) if line.strip() else self.asked
+            if line.strip():
+                self.asked = self.open or line.rstrip(" *_)").endswith(("?", "？"))
             return
         names = [item.name for item in means if isinstance(item, Mark)]
         self.awaits = means == (Mark("expect"),) and ":::" not in line
-        self.asked = "check" in names or (self.asked and not names) or self.awaits
+        self.open = self.awaits or (("check" in names or self.open) and "expect" not in names)
+        self.asked = self.open or (self.asked and not names)
 
 
 def _title_and_body(tail: str) -> tuple[str, str]:

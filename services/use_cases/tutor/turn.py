@@ -5,7 +5,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from services.errors import InvalidInput
-
 from services.llm import DoneReason
 from services.streams.use_case import Answer, Call, Context, Remember, Transform
 from services.streams.use_case import Value as Yielded
@@ -14,9 +13,10 @@ from services.use_cases.tutor.directives import Reader
 from services.use_cases.tutor.events import Graded
 from services.use_cases.tutor.grading import Grade, Verdict, grade
 from services.use_cases.tutor.lesson import Lesson
+from services.use_cases.tutor.opening import Opening, OuterEnd
 from services.use_cases.tutor.phrases import Language, language, reason
 from services.use_cases.tutor.policy import Move
-from services.use_cases.tutor.repair import Headings, Labels, Opening, OuterEnd
+from services.use_cases.tutor.repair import Headings, Labels
 from services.use_cases.tutor.state import Check, State, Step, dump, load
 
 if TYPE_CHECKING:

@@ -1,0 +1,79 @@
+"""Linear forms and equations are read exactly, and only those."""
+
+from fractions import Fraction
+
+import pytest
+
+from services.use_cases.tutor.arithmetic import NotArithmeticError
+from services.use_cases.tutor.linear import Linear, asked_value, equation, expression
+
+
+@pytest.mark.parametrize(
+    ("written", "slope", "constant", "letter"),
+    [
+        ("2x + 3", 2, 3, "x"),
+        ("3(x - 1)/2", Fraction(3, 2), Fraction(-3, 2), "x"),
+        ("-y", -1, 0, "y"),
+        ("x2", 2, 0, "x"),
+        ("2 · x · 3", 6, 0, "x"),
+        ("7", 0, 7, ""),
+        ("2^3 + x", 1, 8, "x"),
+    ],
+)
+def test_expression(written, slope, constant, letter):
+    """A linear form is its slope and its constant."""
+    assert (Linear(Fraction(slope), Fraction(constant)), letter) == expression(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["x*x", "1/x", "x^2", "x + y", "xy", "2**x", "x/0", "sin(x)", "", "x +", "x" * 300]
+)
+def test_no_expression(written):
+    """What is not linear in one letter is refused."""
+    with pytest.raises(NotArithmeticError):
+        expression(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "solution"),
+    [("2x + 3 = 11", 4), ("3(x - 1) = 2x + 4", 7), ("5 = x", 5), ("x = x", None), ("x = x + 1", None)],
+)
+def test_solution(written, solution):
+    """An equation has its one solution, or none."""
+    assert solution == equation(written).solution
+
+
+@pytest.mark.parametrize("written", ["2x + 3", "1 = 1", "x = y", "x = 1 = 1", "x^2 = 4"])
+def test_no_equation(written):
+    """What is not one equation in one letter is none."""
+    assert equation(written) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("What is x in 2x + 3 = 11?", 4),
+        ("What is the value of x in the equation 2x + 3 = 11?", 4),
+        ("What is \\(x\\) if \\(2x = 8\\)?", 4),
+        ("Solve 3x - 2 = 13 for x. x = ?", 5),
+        ("If 3x + 2 = 14, what is x?", 4),
+        ("Was ist x, wenn 5x - 2 = 13?", 3),
+        ("What is 11 - 3?", 8),
+        ("What is 3 × 4 = ?", 12),
+        ("What is 1/2 + 1/4?", Fraction(3, 4)),
+        ("Cuánto es 7 + 8?", 15),
+        ("What is 2x when 2x + 3 = 11?", None),
+        ("What do you get after subtracting 3 from both sides of 2x + 3 = 11?", None),
+        ("How do you find x in x + 2 = 5?", None),
+        ("Why is x = 4 in 2x = 8?", None),
+        ("What is x in x^2 = 4?", None),
+        ("What is x in x = 4 and 2x = 9?", None),
+        ("What is the result of adding 1/2 and 1/4?", None),
+        ("What is 12?", None),
+        ("Which is 3 + 4 or 5 + 6?", None),
+        ("What is next?", None),
+    ],
+)
+def test_asked_value(question, value):
+    """A question for a letter or a sum has its value, one about the way has none."""
+    assert value == asked_value(question)
