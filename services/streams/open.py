@@ -71,6 +71,7 @@ def open_stream(
         said: list[Said] = []
         then = advance(transform, None, said.append)
         planned = planner.plan(then.calls) if isinstance(then, Asked) else []
+        core.streams.require_room()  # others came in meanwhile; from here on nothing waits
     opening = Opening(said, then, planned)
 
     pen = Pen(stream, given.options.granularity)
