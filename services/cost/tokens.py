@@ -145,14 +145,19 @@ def counter_of(model: str) -> Counter:
 def load(vocabulary: str) -> tiktoken.Encoding:
     """Load a vocabulary, once (a quarter of a second, 84 MB); raises ``BrokenVocabularyError``."""
     name, sha256 = FILES[vocabulary]
-    try:
-        found = hashlib.sha256((VOCABULARY / name).read_bytes()).hexdigest()
-    except OSError as failure:
-        raise BrokenVocabularyError(f"{VOCABULARY / name} cannot be read") from failure
-    if found != sha256:
-        raise BrokenVocabularyError(f"{VOCABULARY / name} is not {vocabulary}: its sha256 is {found}")
+    verify(VOCABULARY / name, sha256)
     os.environ["TIKTOKEN_CACHE_DIR"] = str(VOCABULARY)  # the only way to tell tiktoken
     return tiktoken.get_encoding(vocabulary)
+
+
+def verify(file: Path, sha256: str) -> None:
+    """Raise ``BrokenVocabularyError`` unless the file is there and has this hash."""
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as failure:
+        raise BrokenVocabularyError(f"{file} cannot be read") from failure
+    if found != sha256:
+        raise BrokenVocabularyError(f"{file} is not the vocabulary that it should be: its sha256 is {found}")
 
 
 def warm() -> None:
