@@ -34,7 +34,7 @@ def agreed(server: Limits, options: Options) -> Limits:
     """
     asked = {"max_output_tokens": options.max_output_tokens, "deadline_s": options.deadline_s}
     errors = [
-        {"field": f"options.{name}", "problem": f"at most {getattr(server, name):g} here"}
+        {"field": f"options.{name}", "problem": f"at most {getattr(server, name):.15g} here"}
         for name, value in asked.items()
         if value is not None and value > getattr(server, name)
     ]

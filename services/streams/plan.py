@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gevent
+from gevent.util import wrap_errors
 
 from services import llm
 from services.cost.tokens import Counter
@@ -42,10 +43,15 @@ class Planner:
         """
         share = max(1, self.max_output_tokens // max(1, len(calls)))
         if len(calls) <= ON_THE_HUB:
-            return [self._one(call, share) for call in calls]
-        pool = gevent.get_hub().threadpool
-        planned: list[Planned] = pool.apply(lambda: [self._one(call, share) for call in calls])
+            return self._all(calls, share)
+        quietly = wrap_errors((Exception,), self._all)  # the pool prints what is raised in it
+        planned: list[Planned] | Exception = gevent.get_hub().threadpool.apply(quietly, (calls, share))
+        if isinstance(planned, Exception):
+            raise planned
         return planned
+
+    def _all(self, calls: Sequence[Call], share: int) -> list[Planned]:
+        return [self._one(call, share) for call in calls]
 
     def _one(self, call: Call, share: int) -> Planned:
         prompt = self.prompts[call.prompt] if call.prompt else self.default
@@ -64,12 +70,13 @@ class Planner:
         wanted = min(call.max_output_tokens or share, self.max_output_tokens)
         if self.window is None:
             return wanted
-        room = self.window - int(tokens * (FOREIGN_MARGIN if self.counter.estimated else 1))
+        margin = FOREIGN_MARGIN if self.counter.estimated else 1.0
+        room = self.window - int(tokens * margin)
         needed = wanted if self.own_cap else min(wanted, LEAST_ROOM)
         if room < needed:
             raise InputTooLong(
                 "The prompt and its answer do not fit into the model's window.",
                 tokens=tokens,
-                limit=max(0, self.window - needed),
+                limit=max(0, int((self.window - needed) / margin)),
             )
         return min(wanted, room)
