@@ -13,7 +13,7 @@ WARM_UP = 32
 
 def take(relay: Running, upstream: Upstream, scale: Scale) -> Figures:
     """Relay many streams of two chunks, unpaced, after a few that are not counted."""
-    plan = Plan(chunks=2, every_s=0, deltas=relay.relay.deltas)
+    plan = Plan(chunks=2, every_s=0, deltas=relay.relay.in_pieces(2))
     upstream.says(plan)
     load(relay.address, relay.request, total=WARM_UP, at_once=AT_ONCE)
     upstream.forget()

@@ -10,13 +10,13 @@ from bench.measure import Column, Figures, Measure, Scale, percentile
 from bench.relays import DIRECT, Running
 
 CROWD = 16
-CROWDED_CHUNKS = 10
+CROWDED_CHUNKS = 30  # enough for a relay that holds words back until it has looked at them
 EVERY_S = 0.02
 
 
 def take(relay: Running, upstream: Upstream, scale: Scale) -> Figures:
     """Time the first word alone and in a crowd; less the median of the same without a relay."""
-    upstream.says(Plan(chunks=2, every_s=0, deltas=relay.relay.deltas))
+    upstream.says(Plan(chunks=2, every_s=0, deltas=relay.relay.in_pieces(2)))
     direct = Running(relay=DIRECT, address=("127.0.0.1", upstream.port), pid=0)
     plain = percentile(_one_by_one(direct, scale), 50)
     single = _one_by_one(relay, scale)

@@ -32,7 +32,7 @@ DEFAULT = Scale(
     streams=100,
     short_streams=300,
     single_streams=100,
-    crowded_streams=160,
+    crowded_streams=96,
     open_streams=(500,),
     hang_ups=50,
 )
@@ -41,7 +41,7 @@ QUICK = Scale(
     streams=50,
     short_streams=80,
     single_streams=30,
-    crowded_streams=48,
+    crowded_streams=32,
     open_streams=(100,),
     hang_ups=15,
 )

@@ -50,6 +50,11 @@ class Relay:
     folder: Path = ROOT
     needs: Path | None = None
 
+    def in_pieces(self, count: int) -> tuple[str, ...]:
+        """Return the whole answer in so few deltas: an answer cut short would be mended or asked for anew."""
+        size = -(-len(self.deltas) // count)
+        return tuple("".join(self.deltas[place : place + size]) for place in range(0, len(self.deltas), size))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
@@ -136,9 +141,12 @@ def _tutorial(port: int, _feeder: int, _folder: Path) -> list[str]:
     return [sys.executable, "-m", "gunicorn", "-k", "gevent", "-b", f"{LOOPBACK}:{port}", "tutorial:app"]
 
 
-def _gloss(port: int, _feeder: int, _folder: Path) -> list[str]:
-    bind = f"{LOOPBACK}:{port}"
-    return [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "-b", bind, "bench.gloss:app"]
+def _gloss(application: str) -> Callable[[int, int, Path], list[str]]:
+    def command(port: int, _feeder: int, _folder: Path) -> list[str]:
+        bind = f"{LOOPBACK}:{port}"
+        return [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "-b", bind, application]
+
+    return command
 
 
 def _litellm(port: int, feeder: int, folder: Path) -> list[str]:
@@ -176,26 +184,28 @@ TUTORIAL = replace(
     folder=ROOT / "bench",
 )
 GLOSS = Relay(
-    name="Gloss, one call",
+    name="Gloss: one call",
     path="/v1/relay",
     ask=lambda number: {"text": f"tag-{number} {ENGLISH}"},
-    command=_gloss,
+    command=_gloss("bench.gloss:app"),
     text_of=lines_text,
     mark=b'"type":"text"',
     needs=ROOT / "app.py",
 )
 TRANSLATE = replace(
     GLOSS,
-    name="Gloss, translate",
+    name="Gloss: translate",
     path="/v1/translate",
+    command=_gloss("app:app"),
     ask=lambda _: {"text": ENGLISH.strip(), "source": "en", "target": "es"},
     text_of=None,
     mark=b"",
 )
 TUTOR = replace(
     GLOSS,
-    name="Gloss, tutor",
+    name="Gloss: tutor",
     path="/v1/tutor",
+    command=_gloss("app:app"),
     ask=lambda _: {"topic": "2x + 3 = 11", "language": "es"},
     deltas=deltas_of(LESSON),
     text_of=None,

@@ -8,7 +8,7 @@ import pytest
 
 from bench.feeder import Plan, frames
 from bench.measure import percentile
-from bench.relays import lines_text
+from bench.relays import ALL, lines_text
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -80,3 +80,11 @@ def test_text_of_json_lines():
 def test_percentile_is_a_value_that_was_measured(percent, value):
     """The nearest rank is taken: no figure is made up between two."""
     assert percentile([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], percent) == value
+
+
+@pytest.mark.parametrize("relay", ALL, ids=lambda relay: relay.name)
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_pieces_are_the_whole_answer(relay, count):
+    """However few the pieces, nothing of the answer is left out."""
+    pieces = relay.in_pieces(count)
+    assert ("".join(pieces), len(pieces)) == ("".join(relay.deltas), count)
