@@ -4,16 +4,16 @@ import os
 import tempfile
 from pathlib import Path
 
-IN_CLONE = Path(".gloss/cache")
+IN_CLONE = Path(".gloss", "cache")
 
 
-def folder(cache_home: Path | None, home: Path | None) -> Path:
+def folder(cache_home: Path | None, home: Path | None, clone: Path) -> Path:
     """Return a folder that can be written, made if need be: the cache home's, else the clone's.
 
     A service account often has no home, or one that is not its own.
     """
     wanted = [cache_home] if cache_home else [home / ".cache"] if home else []
-    candidates = [*(path / "gloss" for path in wanted), IN_CLONE.absolute()]
+    candidates = [*(path / "gloss" for path in wanted), clone / IN_CLONE]
     return next((path for path in candidates if _writable(path)), candidates[-1])
 
 

@@ -68,7 +68,7 @@ def model_file(settings: Settings, terminal: TextIO = sys.stderr) -> tuple[str, 
 
 def models_folder(settings: Settings) -> Path:
     """Return the folder that keeps fetched models."""
-    return cache.folder(settings.cache_home, cache.home()) / "models"
+    return cache.folder(settings.cache_home, cache.home(), Path.cwd()) / "models"
 
 
 def need_runtime() -> None:

