@@ -14,7 +14,7 @@ from services.cost import tokens
 from services.llm import Provider
 from services.prompting import Prompt
 from services.providers.openai import OpenAIProvider
-from services.settings import Settings, read
+from services.settings import Settings, SettingsError, read
 from services.streams.caps import input_cap, server_limits
 from services.streams.clock import Clock, GeventClock
 from services.streams.models import Models
@@ -25,7 +25,7 @@ from services.streams.use_case import UseCase
 from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
 from services.web.doors import Doors, check_open, install_doors
-from services.web.keys import SettingsError, parse_keys
+from services.web.keys import parse_keys
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems

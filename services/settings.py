@@ -23,6 +23,10 @@ def setting(default: Any, env: str, why: str, *, unit: str = "", **limits: Any) 
     return Field(default, validation_alias=env, description=why, json_schema_extra={"unit": unit}, **limits)
 
 
+class SettingsError(ValueError):
+    """The settings do not fit together; the message says what to do and repeats no secret."""
+
+
 class Settings(BaseSettings):
     """Frozen values, read once at start and handed down."""
 

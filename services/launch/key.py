@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
-from services.web.keys import Entry, SettingsError, new_key, parse_day, parse_entry
+from services.settings import SettingsError
+from services.web.keys import Entry, new_key, parse_day, parse_entry
 
 OPTIONS = {
     "NAME": "who will use it, for people: letters, digits and ._@-",

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from flask import Flask, Request, Response, request
 
 from services.errors import Forbidden, ForeignOrigin, UntrustedHost
-from services.settings import LOOPBACK_NAMES, Settings
-from services.web.keys import SettingsError
+from services.settings import LOOPBACK_NAMES, Settings, SettingsError
 
 HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)

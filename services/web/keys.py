@@ -21,6 +21,7 @@ from types import MappingProxyType
 from flask import Request
 
 from services.errors import Forbidden, Unauthorized
+from services.settings import SettingsError
 
 ID_BYTES = 6  # 12 hex digits: a name to look up by, not a secret
 SECRET_BYTES = 32  # 256 bits: guessing is hopeless, so a plain SHA-256 is hash enough
@@ -35,10 +36,6 @@ ENTRY = re.compile(
 )
 SHAPE = "name:id:sha256[:scopes=a+b][:expires=YYYY-MM-DD]"
 NO_DIGEST = bytes(32)
-
-
-class SettingsError(ValueError):
-    """The settings do not fit together; the message says what to do and repeats no secret."""
 
 
 @dataclass(frozen=True, kw_only=True)

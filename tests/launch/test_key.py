@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from services.launch.key import OPTIONS, main, make
-from services.web.keys import SettingsError, parse_keys
+from services.settings import SettingsError
+from services.web.keys import parse_keys
 
 
 @pytest.mark.parametrize(

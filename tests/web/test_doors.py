@@ -2,8 +2,9 @@
 
 import pytest
 
+from services.settings import SettingsError
 from services.web.doors import PAGE_POLICY, Doors, Hosts, check_open
-from services.web.keys import SettingsError, new_key
+from services.web.keys import new_key
 from tests.web.house import HERE, client, get, settings
 
 KEY, ENTRY = new_key("web")
