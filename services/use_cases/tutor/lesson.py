@@ -93,10 +93,10 @@ class Lesson:
     def ask_last_question(self) -> list[Value]:
         """Make the last sentence with a question mark the check, if there is one."""
         self._tail = last_question(self.text)
+        if not self._tail:
+            return []
         after = self.text.rpartition(self._tail)[2]
-        return (
-            self._asked(Draft(text=f"{self._tail}\n{after}", expected=self._expected)) if self._tail else []
-        )
+        return self._asked(Draft(text=f"{self._tail}\n{after}", expected=self._expected))
 
     def ask(self, question: str) -> list[Value]:
         """Ask a question of the server's own."""

@@ -91,7 +91,7 @@ def tidy(text: str) -> str:
     text = re.sub(r"(\d)([½¼¾⅓⅔⅛])", r"\1 \2", text)
     text = unicodedata.normalize("NFKC", text).translate(_DASHES)
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
-    return " ".join(_MARKS.sub(" ", text).casefold().split()).strip(_AROUND).rstrip(".")
+    return " ".join(_MARKS.sub(" ", text).casefold().split()).strip(_AROUND).rstrip(" .")
 
 
 def readings(text: str, *, comma: bool = False) -> list[Quantity]:
