@@ -18,17 +18,17 @@ def settings_table() -> str:
     for field in Settings.model_fields.values():
         extra = field.json_schema_extra
         unit = extra.get("unit", "") if isinstance(extra, dict) else ""
-        rows.append(f"| `{field.validation_alias}` | {_shown(field.default, str(unit))} | {field.description} |")
+        default = _shown(field.default, str(unit))
+        rows.append(f"| `{field.validation_alias}` | {default} | {field.description} |")
     return "\n".join(rows)
 
 
 def problems_table() -> str:
     """Return one row per kind of problem: slug, status, meaning."""
-    rows = ["| problem | status | what it means |", "|---|---|---|"]
+    head = ["| problem | status | what it means |", "|---|---|---|"]
     kinds = {kind.slug: kind for kind in reversed(GlossError.tree())}
-    for kind in sorted(kinds.values(), key=lambda kind: (kind.status, kind.slug)):
-        rows.append(f"| `{kind.slug}` | {kind.status} | {kind.meaning} |")
-    return "\n".join(rows)
+    by_status = sorted(kinds.values(), key=lambda kind: (kind.status, kind.slug))
+    return "\n".join(head + [f"| `{kind.slug}` | {kind.status} | {kind.meaning} |" for kind in by_status])
 
 
 def use_cases_table() -> str:
@@ -48,7 +48,8 @@ def filled(text: str) -> str:
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}: made by docs/tables.py -->", f"<!-- /{name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        text = pattern.sub(lambda _, made=f"{begin}\n{table()}\n{end}": made, text)
+        made = f"{begin}\n{table()}\n{end}".replace("\\", r"\\")
+        text = pattern.sub(made, text)
     return text
 
 
@@ -57,8 +58,9 @@ def _shown(default: object, unit: str) -> str:
         return ""
     if isinstance(default, bool):
         return "on" if default else "off"
-    number = f"{default:,}" if isinstance(default, int) and unit else f"{default:g}" if isinstance(default, float) else f"{default}"
-    return f"{number} {unit}".strip()
+    if isinstance(default, float):
+        return f"{default:g} {unit}".strip()
+    return f"{default:,} {unit}" if unit else str(default)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What is written about Gloss, and the tables in it that are made from the code."""
