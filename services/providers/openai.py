@@ -41,6 +41,7 @@ FOREIGN = (
     httpx2.CookieConflict,
 )
 BROKEN = (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ProxyError)
+CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # what an end is called in TLS
 
 encode = msgspec.json.Encoder().encode
 
@@ -172,12 +173,12 @@ class OpenAIProvider:
                 gevent.sleep(0)
 
     def _whole(self, response: httpx2.Response) -> bytes:
-        body = b""
+        body = bytearray()
         for piece in response.iter_raw():
             body += piece
             if len(body) > self._max_event_bytes:
                 raise ProviderError(f"The provider's answer is larger than {self._max_event_bytes} bytes.")
-        return body
+        return bytes(body)
 
     def _chunk(self, data: bytes) -> Chunk:
         chunk = decode(data)
@@ -203,10 +204,10 @@ def mapped(failure: Exception, *, said: bool = False, key: str | None = None) ->
     if isinstance(cause, httpx2.TimeoutException):
         refused = isinstance(cause, httpx2.ConnectTimeout)
         return ProviderTimeout("The provider did not answer in time.", retryable=refused)
-    if any(isinstance(link, ssl.SSLError) for link in _chain(cause)):
-        return ProviderError("The connection to the provider could not be secured.")
     if isinstance(cause, BROKEN) and said:
         return ProviderIncomplete("The connection to the provider broke in the middle of the answer.")
+    if any(isinstance(link, ssl.SSLError) and not isinstance(link, CUT_OFF) for link in _chain(cause)):
+        return ProviderError("The connection to the provider could not be secured.")
     if isinstance(cause, BROKEN):
         return ProviderError("The connection to the provider broke.", retryable=True)
     return ProviderError("The provider could not be spoken to.")

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import httpx2
 import pytest
 
-from services.errors import ProviderError, ProviderTimeout
+from services.errors import ProviderError, ProviderIncomplete, ProviderTimeout
 from services.providers.openai import OpenAIProvider
 from services.providers.transport import LeanTransport, proxied
 from tests.providers.conftest import KEY, ask
@@ -81,6 +81,28 @@ def test_tls(secured):
 
     assert answers == [["w0 ", "w1 ", "w2 "]] * 3
     assert len({entry["connection"] for entry in secured.journal(request.model)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "kind", "retryable"),
+    [
+        ("fault/fin:2", 2, ProviderIncomplete, False),
+        ("fault/rst:2", 2, ProviderIncomplete, False),
+        ("fault/rst:0", 0, ProviderError, True),
+        ("fault/fin-before-head", 0, ProviderError, True),
+        ("fault/rst-before-head", 0, ProviderError, True),
+    ],
+)
+def test_cut_off_in_tls(secured, model, said, kind, retryable):
+    """A connection that breaks is no connection that cannot be trusted."""
+    trusting = ssl.create_default_context(cafile=secured.authority)
+    heard = []
+    with pytest.raises(kind) as raised:
+        heard.extend(
+            OpenAIProvider(api_key=KEY, base_url=secured.base_url, verify=trusting).stream(ask(model))
+        )
+
+    assert (len(heard), type(raised.value), raised.value.retryable) == (said, kind, retryable)
 
 
 def test_unknown_authority(secured):
