@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+import gevent
 import httpx2
 import pytest
 
@@ -103,6 +104,23 @@ def test_cut_off_in_tls(secured, model, said, kind, retryable):
         )
 
     assert (len(heard), type(raised.value), raised.value.retryable) == (said, kind, retryable)
+
+
+def test_cut_off_in_the_handshake():
+    """A connection that ends before it is secured may be secured next time."""
+
+    def hang_up(server):
+        connection, _ = server.accept()
+        connection.recv(65536)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gevent.spawn(hang_up, server)
+        failure = failure_of(
+            OpenAIProvider(api_key=KEY, base_url=f"https://127.0.0.1:{server.getsockname()[1]}/v1")
+        )
+
+    assert (type(failure), failure.retryable) == (ProviderError, True)
 
 
 def test_unknown_authority(secured):
