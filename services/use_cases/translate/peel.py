@@ -19,6 +19,7 @@ from services.use_cases.translate.phrases import OF_TRANSLATING, OPENERS
 
 QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "`": "`"}
 ANY_QUOTE = frozenset("".join((*QUOTES, *QUOTES.values()))) - {"`"}
+STRAIGHT = '"'
 THINK = "<think"
 THOUGHT = "</think>"
 FENCE = "```"
@@ -71,12 +72,18 @@ class Peel:
 
     def end(self) -> str:
         """Return the rest: the answer has ended."""
+        if self._head and _thoughts(self._tail, self.source, self.label, self.language) is None:
+            self._tail = self._tail if THINK.startswith(self._tail) else ""  # it never stopped thinking
         if self._head:
             self._bare(ended=True)
             self._head = False
         passed = self._pass(ended=True)
         self.done = True
         return passed
+
+    @property
+    def _closers(self) -> tuple[str, ...]:
+        return (STRAIGHT, *self._closing)
 
     @property
     def _tags(self) -> tuple[str, str]:
@@ -132,19 +139,23 @@ class Peel:
     def _held(self) -> int:
         """Return how many characters at the end may belong to the shell."""
         kept = self._tail.rstrip()
-        if self._closing:
-            kept = kept.rstrip(self._closing).rstrip()
+        if kept.endswith(self._closers):
+            kept = kept[:-1].rstrip(self._closing).rstrip()
         place = kept.rfind("<", max(0, len(kept) - len(self.label) - 3))
         if place >= 0 and any(tag.startswith(kept[place:]) for tag in self._tags):
             kept = kept[:place].rstrip()
         return len(self._tail) - len(kept)
 
     def _close(self, text: str) -> str:
-        """Take off what closes behind the last word."""
+        """Take off what closes behind the last word, also a quote that nothing opened."""
         text = text.rstrip()
         kept = text.rstrip(self._closing + " ") if self._closing else text
         self._closed = self._closed or len(kept) < len(text)
-        return kept
+        stray = (
+            kept.endswith(STRAIGHT)
+            and (self._passed + kept).count(STRAIGHT) % 2 > self.source.count(STRAIGHT) % 2
+        )
+        return kept[:-1].rstrip() if stray else kept
 
 
 def shell(head: str, source: str, label: str, language: str, *, ended: bool) -> Layer | None:

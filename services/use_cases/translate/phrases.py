@@ -20,22 +20,46 @@ OPENERS = (
 OF_TRANSLATING = re.compile(r"translat|tradu[cçzi]|übersetz|перев|翻译|翻譯|翻訳|译文", re.IGNORECASE)
 """Speaks of translating: a preamble does before its colon."""
 
-ORDERS = re.compile(
-    r"""\b(?:ignor(?:e|a|ez|iere?)|disregard|forget|override|bypass|olvid[ae]|vergiss|oubliez?|dimentica
-        |esqueça)\b
-      | \b(?:(?:previous|prior|above|your|these|my|new)\s+instructions?|instrucciones|anweisung(?:en)?
-        |istruzioni|instruções|prompts?|system\s*:|assistant\s*:|user\s*:|jailbreak|as\s+an?\s+ai
-        |language\s+model)\b
-      | \b(?:(?:do\s+not|don['’]t|stop|instead\s+of)\s+translat\w+|translate\s+(?:this|the|it|into|to|from)
-        |no\s+traduzcas|nicht\s+übersetzen|pretend|act\s+as|you\s+are\s+now)\b
-      | игнорир|забудь|инструкц|переведи|忽略|忘记|指令|無視|指示|무시|지시|تجاهل|تعليمات|अनदेखा
-      | (?:^|[.!?:;]\s+|["“«(])(?:please\s+)?(?:write|tell|say|print|output|reply|respond|answer|list|give
-        |explain|describe|solve|repeat|show|generate|create|compose|summari[sz]e|calculate|compute|count
-        |complete|continue|escrib[ea]|dime|di|responde|explica|schreiben?|sag|antworte|erklär|écri(?:s|vez)
-        |dis|répond[sz]|scrivi|escreva)\b""",
-    re.VERBOSE | re.IGNORECASE,
+COMMANDS = frozenset(
+    """
+    write tell say print output reply respond answer list give explain describe solve repeat show generate
+    create compose summarize summarise calculate compute count complete continue act stop you please por
+    escribe escriba dime di responde explica schreibe schreib sag antworte erkläre erklär écris écrivez dis
+    réponds répondez scrivi rispondi escreva responda напиши скажи ответь
+    """.split()  # noqa: SIM905 - ten words a line can be read, sixty strings cannot
 )
-"""Orders that a model may obey, and words about the machine itself. Such text is held, not refused."""
+"""First words of sentences that a model may take for orders."""
+
+SUSPICIOUS = frozenset(
+    """
+    ignore ignora ignorez ignoriere disregard forget override bypass pretend jailbreak instead olvida olvide
+    vergiss oublie oubliez dimentica esqueça instruction instructions instrucciones anweisung anweisungen
+    istruzioni instruções prompt prompts system assistant ai chatbot translate translating translation
+    traduzca traduce traducir übersetze übersetzen traduis traduisez traduci traduza
+    игнорируй игнорируйте забудь забудьте инструкции переведи
+    """.split()  # noqa: SIM905 - the same
+)
+"""Words of orders about the order itself, wherever they stand."""
+
+SUSPICIOUS_SIGNS = (
+    "忽略", "忘记", "指令", "翻译", "翻譯", "無視", "指示", "翻訳",
+    "무시", "지시", "번역", "تجاهل", "تعليمات", "अनदेखा", "अनुवाद",
+)  # fmt: skip
+"""The same in scripts whose words are not parted by spaces, or carry other words with them."""
+
+WORD = re.compile(r"\w+")
+FIRST_WORD = re.compile(r"(?:\A|[.!?:;。！？]|[\"“«(\[])\s{0,3}(\w+)")
+
+
+def orders(text: str) -> bool:
+    """Tell whether a model may take the text for an order; such text is held, never refused."""
+    lower = text.lower()
+    return (
+        not SUSPICIOUS.isdisjoint(WORD.findall(lower))
+        or not COMMANDS.isdisjoint(FIRST_WORD.findall(lower))
+        or (not text.isascii() and any(sign in text for sign in SUSPICIOUS_SIGNS))
+    )
+
 
 REFUSAL = re.compile(
     r"""(?:i(?:['’]m|\s+am)\s+(?:sorry|unable|not\s+able)|i\s+can(?:no|['’])t|i\s+apologi[sz]e|i\s+won['’]t

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from services.llm import DoneReason
 from services.use_cases.translate.checks import Fault, Wanted, fault, held, is_foreign
 from services.use_cases.translate.languages import alike, detect, name
+from services.use_cases.translate.literals import LETTER
 from services.use_cases.translate.loop import Loop
 from services.use_cases.translate.peel import Peel, unwrapped
 from services.use_cases.translate.phrases import REFUSAL
-from services.use_cases.translate.segments import LETTER
 
 HEAD_LETTERS = 24
 FAR_LETTERS = 40

@@ -13,11 +13,12 @@ first segments are already being translated.
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import sentencex  # type: ignore[import-untyped]  # it ships no types
+
+from services.use_cases.translate.literals import LETTER, has_letters, without_literals
 
 LONG_TOKENS = 300  # a longer line is cut at sentence borders
 HELD_TOKENS = 100  # the same for a line that is shown only when it is checked: 2 s at 50 tokens/s
@@ -25,7 +26,6 @@ SURELY_SHORT = 100  # characters: not worth counting
 SURELY_LONG = 4_000  # characters: counting would stall, the line is cut anyway
 WINDOW = 8_000  # characters given to the sentence splitter at a time
 
-LETTER = re.compile(r"[^\W\d_]")
 LINE_END = re.compile(r"[\r\n]")
 MARK = re.compile(
     r"""\s*(?:(?:
@@ -39,17 +39,6 @@ MARK = re.compile(
         | \[[ xX]\]                         # a box to tick
         )(?=\s)
     )\s*)*""",
-    re.VERBOSE,
-)
-LITERAL = re.compile(
-    r"""(?:https?://|www\.)[^\s<>"'«»“”、。，]*[^\s<>"'«»“”、。，.,;:!?)\]]
-      | \{\{[^{}\n]{1,80}\}\}
-      | \$?\{[^{}\s]{0,60}\}
-      | %\([A-Za-z_]\w{0,40}\)[sdifr]
-      | (?<!\d)%(?:\d\$)?[-+\#0]?\d{0,3}(?:\.\d{1,2})?[sdifuxXeEgGc@](?![A-Za-z])
-      | </?[A-Za-z][^<>\n]{0,200}>
-      | &(?:[A-Za-z]{2,10}|\#\d{1,6});
-      | (?<![\w:]):[a-z][a-z0-9_+-]{1,40}:(?![\w:])""",
     re.VERBOSE,
 )
 BORDERS = ",;:،、，； \t\u3000"  # where an over-long sentence may be cut
@@ -101,40 +90,33 @@ class Cutter:
 
     def _parts(self, line: str) -> Iterator[str]:
         """Cut a line that is too long for one call into groups of sentences."""
-        if len(line) <= SURELY_SHORT:
+        if len(line) <= SURELY_SHORT or (len(line) <= SURELY_LONG and self.count(line) <= self._most(line)):
             yield line
             return
-        most = HELD_TOKENS if self.held(line) else LONG_TOKENS
-        if len(line) <= SURELY_LONG and self.count(line) <= most:
-            yield line
-            return
-        group, weight = "", 0
-        for part in self._small(line, most):
-            tokens = self.count(part)
-            if group and weight + tokens > most:
+        group, weight, most = "", 0, LONG_TOKENS
+        for part, tokens, its_most in self._small(line):
+            if group and (not tokens or weight + tokens > min(most, its_most)):
                 yield group
-                group, weight = "", 0
-            group, weight = group + part, weight + tokens
+                group, weight, most = "", 0, LONG_TOKENS
+            group, weight, most = group + part, weight + tokens, min(most, its_most)
         yield group
 
-    def _small(self, line: str, most: int) -> Iterator[str]:
+    def _small(self, line: str) -> Iterator[tuple[str, int, int]]:
+        """Yield sentences, or parts of them, with their tokens and the most there may be.
+
+        What has no letters is copied, so it is not weighed, however long it is.
+        """
         for sentence in _sentences(line, self.language):
-            yield from _bounded(sentence, self.count(sentence), most)
+            if not has_letters(sentence):
+                yield sentence, 0, 0
+                continue
+            tokens, most = self.count(sentence), self._most(sentence)
+            parts = list(_bounded(sentence, tokens, most))
+            for part in parts:
+                yield part, self.count(part) if len(parts) > 1 else tokens, most
 
-
-def literals(text: str) -> Counter[str]:
-    """Return what must survive letter by letter, with how often it occurs."""
-    return Counter(LITERAL.findall(text))
-
-
-def without_literals(text: str) -> str:
-    """Return the text without its placeholders, tags and addresses."""
-    return LITERAL.sub(" ", text)
-
-
-def has_letters(text: str) -> bool:
-    """Tell whether there is anything to translate."""
-    return LETTER.search(text) is not None
+    def _most(self, text: str) -> int:
+        return HELD_TOKENS if self.held(text) else LONG_TOKENS
 
 
 def _line_start(text: str, place: int, letter: int) -> int:

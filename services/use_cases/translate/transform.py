@@ -7,7 +7,6 @@ run at a time; a batch is large enough that its end, where fewer run, hardly mat
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from services.events import Event, FinishReason, Notice, Text
@@ -20,7 +19,8 @@ from services.use_cases.translate.languages import Guess, base, detect, name
 from services.use_cases.translate.release import Release
 from services.use_cases.translate.segments import Cutter
 
-BATCH = 256
+BATCH_SEGMENTS = 256
+BATCH_TOKENS = 8_000  # cutting and counting them takes some 30 ms, in which nobody else is served
 LABEL_CHARS = 4  # of the delimiters' name for a small model: each token costs it 30 ms
 LABEL_TRIES = 8  # a name that occurs in the text would not delimit it
 
@@ -86,7 +86,7 @@ def translate(given: Translate, context: Context) -> Transform:
     manner = _manner(given, context)
     jobs = _jobs(_parts(given, guesses), manner, context)
     ended: FinishReason = "stop"
-    while batch := list(islice(jobs, BATCH)):
+    while batch := _batch(jobs):
         answers = yield from _ask(batch, manner)
         for job in batch:
             if job.wanted is None:
@@ -140,6 +140,18 @@ def _jobs(parts: Iterator[Part], manner: Manner, context: Context) -> Iterator[J
             yield Job(part=part, index=index, gap=gap, lead=piece.lead, before=before, wanted=wanted)
             before, gap = piece.source, ""
         gap = GAP
+
+
+def _batch(jobs: Iterator[Job]) -> list[Job]:
+    """Take the next jobs that are asked for together."""
+    batch: list[Job] = []
+    tokens = 0
+    for job in jobs:
+        batch.append(job)
+        tokens += job.wanted.tokens if job.wanted else 0
+        if len(batch) == BATCH_SEGMENTS or tokens >= BATCH_TOKENS:
+            break
+    return batch
 
 
 def _wanted(source: str, part: Part, manner: Manner, context: Context) -> Wanted:
