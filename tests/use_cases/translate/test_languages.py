@@ -126,6 +126,11 @@ def test_chinese_of_neither_script_alone_is_chinese():
     assert detect("今天天气很好").language == "zh"
 
 
+def test_japanese_without_kana_is_chinese():
+    """The detector takes formal Chinese for Japanese, which is never written without its own signs."""
+    assert detect("人人生而自由").language == "zh"
+
+
 def test_only_the_beginning_is_looked_at():
     """What follows the first few thousand characters changes nothing."""
     assert detect(ARTICLES["de"] * 40 + ARTICLES["ru"] * 4000) == detect(ARTICLES["de"] * 40)

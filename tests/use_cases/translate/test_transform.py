@@ -238,10 +238,9 @@ def test_what_is_found_too_late_is_told():
 
 def test_notices_name_the_place_and_repeat_no_text():
     """Segment, text, language and fault are ours to say."""
-    played = run("Hi {name}!", lambda _: "Hola", source="en")
+    played = run("Who are you?", lambda _: GERMAN, source="en")
     assert [event.detail for event in played.events if isinstance(event, Notice)] == [
-        "Segment 0 of text 0 in es is given as it was: "
-        "a placeholder, tag or address is not as in the source, twice."
+        "Segment 0 of text 0 in es is given as it was: it is in another language, twice."
     ]
 
 
