@@ -25,6 +25,8 @@ from services.events import Event, FinishReason, Text
 from services.llm import DoneReason, Message
 
 Granularity: TypeAlias = Literal["token", "word", "sentence"]
+# Of the characters that models' names are made of; it stands in the log, so it must be one word.
+MODEL_NAME = r"^[A-Za-z0-9._:/@+-]+$"
 
 
 class Options(BaseModel):
@@ -34,7 +36,7 @@ class Options(BaseModel):
 
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
     deadline_s: Annotated[float, Field(gt=0)] | None = None
-    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    model: Annotated[str, Field(max_length=200, pattern=MODEL_NAME)] | None = None
     granularity: Granularity = "token"
 
 
