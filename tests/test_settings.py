@@ -77,7 +77,7 @@ def test_every_limit_is_named_after_its_variable() -> None:
         ("GLOSS_OPEN", "1", "open", True),
         ("GLOSS_DEADLINE_S", "1.5", "deadline_s", 1.5),
         ("GLOSS_MODEL", "", "model", None),
-        ("UNKNOWN", "x", "port", 8000),
+        ("UNKNOWN", "x", "attempts", 3),
     ],
 )  # fmt: skip
 def test_variables_are_read(tmp_path: Path, variable: str, value: str, field: str, expected: object) -> None:

@@ -85,6 +85,14 @@ def diary(given: Said, context: Context) -> Transform:
     return None
 
 
+def growing(given: Said, _context: Context) -> Transform:
+    answer = yield Call(variables=say(given))
+    yield Text(text="".join(answer))
+    answer = yield Call(variables={"say": given.text * 300})
+    yield Text(text="".join(answer))
+    return None
+
+
 def broken(given: Said, _context: Context) -> Transform:
     answer = yield Call(variables=say(given))
     for delta in answer:
@@ -105,6 +113,7 @@ STAGE = {
         use_case("four", four),
         use_case("steps", steps, events=(Mark,)),
         use_case("diary", diary, sessions=True),
+        use_case("growing", growing),
         use_case("broken", broken),
     )
 }
