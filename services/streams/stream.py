@@ -45,9 +45,3 @@ class Stream:
         interrupt, self.interrupt = self.interrupt, None
         if interrupt is not None and self.log.end is None:
             interrupt(Stopped(reason))
-
-    def fail(self, error: BaseException) -> None:
-        """End the stream with an error that arose outside its producer."""
-        interrupt, self.interrupt = self.interrupt, None
-        if interrupt is not None and self.log.end is None:
-            interrupt(error)
