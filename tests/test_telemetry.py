@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.telemetry import bare_traceback
+from services.telemetry import bare_traceback, fields
 
 MARKER = "MARKER-7f3a"
 
@@ -36,3 +36,10 @@ def test_a_suppressed_context_is_left_out():
     error = ValueError()
     error.__context__, error.__suppress_context__ = KeyError(), True
     assert "KeyError" not in bare_traceback(error)
+
+
+def test_fields_are_words():
+    """One ``name=value`` each, in their order; what is not known is left out, what is zero is not."""
+    assert fields({"stream": "x", "problem": None, "gen_ai.usage.input_tokens": 0}) == (
+        "stream=x gen_ai.usage.input_tokens=0"
+    )
