@@ -22,6 +22,7 @@ MAX_QUESTION = 600  # characters
 MAX_PHRASE = 6  # words: no two people write a longer one alike, so it is read, not compared
 
 _ARGUMENT = re.compile(r"(concept|type)=(?:\"([^\"]*)\"|(\S+))")
+_RESULT = re.compile(r"\b([A-Za-z]\s*=\s*-?\d[\d./,]*)\W*$")
 _OPTION_LINE = re.compile(r"^ {0,3}(?:[-*] )?[*(]{0,3}[A-H][.):][*)]{0,3} .*$", re.MULTILINE)
 
 
@@ -77,7 +78,7 @@ def _kind(
         return _of_choices(draft.expected, choices, "" if known is None else arithmetic.shown(known))
     if known is not None:
         return "number", arithmetic.shown(known)
-    expected = draft.expected
+    expected = _result(draft.expected)
     if readings(expected, comma=comma):
         return "number", expected
     if not expected or draft.declared in {"number", "choice"}:
@@ -91,6 +92,12 @@ def _of_choices(expected: str, choices: list[tuple[str, str]], known: str) -> tu
     if key and usable(key, tuple(choices)):
         return "choice", key
     return "explain", ""
+
+
+def _result(expected: str) -> str:
+    """Return ``x = 3`` of a way that ends with it, else what was expected."""
+    found = _RESULT.search(expected) if _is_long(expected) else None
+    return found[1] if found else expected
 
 
 def _is_long(expected: str) -> bool:

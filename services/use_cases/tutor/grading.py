@@ -79,6 +79,22 @@ def same_value(one: str, two: str, *, comma: bool = False) -> bool:
     return any(a.amount == b.amount for a in first for b in second)
 
 
+def tells(text: str, key: Key) -> bool:
+    """Tell whether a text gives the answer away: its value, if the question doesn't name it, or its words."""
+    if key.choices or not key.expected:
+        return False
+    forms = [form for form in key.expected.split("|") if tidy(form)]
+    said, asked = _amounts(text, comma=key.comma), _amounts(key.question, comma=key.comma)
+    amounts = {q.amount for form in forms for q in readings(form, comma=key.comma)}
+    words = any(not readings(form) and _phrase(tidy(form)) in _phrase(tidy(text)) for form in forms)
+    return words or bool(amounts & said - asked)
+
+
+def _amounts(text: str, *, comma: bool) -> set[Fraction]:
+    numbers = (quantity(found.strip(" .,"), comma=comma) for found in _NUMBERS.findall(tidy(text)))
+    return {number.amount for number in numbers if number}
+
+
 def usable(expected: str, choices: tuple[tuple[str, str], ...]) -> bool:
     """Tell whether an expected answer names one of the choices, and no two of them are equal."""
     bodies = {_phrase(tidy(body)) for _, body in choices}

@@ -46,6 +46,8 @@ class Lesson:
         self._headed = False  # a step made anew has had its heading
         self._draft: Draft | None = None
         self._expected = ""  # told without a check
+        self._asks = move.asks
+        self._only_question = False
         self._plain = 0  # characters before any step
         self._line_start = True
         self._text: list[str] = []
@@ -59,8 +61,8 @@ class Lesson:
 
     @property
     def is_answered(self) -> bool:
-        """Tell whether the open question has its answer, so that nothing more is wanted."""
-        return self._draft is not None and self._draft.told
+        """Tell whether only a question was wanted, and it has its answer."""
+        return self._only_question and self._draft is not None and self._draft.told
 
     @property
     def steps_text(self) -> str:
@@ -75,6 +77,8 @@ class Lesson:
         """Return what the items come to; neighbouring text is joined."""
         values: list[Value] = []
         for item in items:
+            if self.is_answered:
+                break
             values += self._mark(item) if isinstance(item, Mark) else self._prose(item)
         return _joined(values)
 
@@ -97,6 +101,10 @@ class Lesson:
             return []
         after = self.text.rpartition(self._tail)[2]
         return self._asked(Draft(text=f"{self._tail}\n{after}", expected=self._expected))
+
+    def wants_question(self) -> None:
+        """Take a question from here on, and nothing after its answer."""
+        self._asks = self._only_question = True
 
     def ask(self, question: str) -> list[Value]:
         """Ask a question of the server's own."""
@@ -192,7 +200,7 @@ class Lesson:
 
     def _begin_check(self, args: str) -> list[Value]:
         self._line_start = True
-        if self.check or self._draft or not self._move.asks:
+        if self.check or self._draft or not self._asks:
             return [*self._close_check(), *self._keep(self._writer.paragraph())]
         closed = [*self._close_step(), *self._keep(self._writer.paragraph())]
         self._draft = Draft.begun(args)
@@ -240,7 +248,10 @@ class Lesson:
         made = checks.made(draft, n=n, new_id=self._new_id, language=self._language)
         if made is None:
             return []
-        self.check = self.state.pending = made
+        if self._move.asks_again and self._move.check:  # it goes on where the other question was
+            made.tries, made.strategies = self._move.check.tries, self._move.check.strategies
+        self.check = made
+        self.state.ask(made)
         return [made.asked(), self._remember()]
 
     def _keep(self, events: list[Event]) -> list[Value]:

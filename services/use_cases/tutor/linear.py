@@ -27,6 +27,7 @@ _ASKS_VALUE = re.compile(
     r"(?P<sum>[-+(]*\d[\d.,]*(?:\s*[-+*/×·−÷:()]+\s*[\d.,]+)+\)*)\s*=?\s*\?$",
     re.IGNORECASE,
 )
+_SOLVE = re.compile(r"^\W*(?:solve|find|löse|resuelve|résous|risolvi|resolva|los)\b", re.IGNORECASE)
 _ASKS_HOW = re.compile(
     r"\b(?:how do|how can|how would|why|wie|warum|cómo|por qué|comment|pourquoi)\b", re.IGNORECASE
 )
@@ -105,7 +106,8 @@ def asked_value(question: str) -> Fraction | None:
     found = [known for text in _EQUATION.findall(question) if (known := equation(text))]
     if found:
         letter = _ASKS_LETTER.search(_EQUATION.sub(" ", question))
-        asks = letter is not None and found[0].letter in {letter["before"], letter["after"]}
+        named = letter is not None and found[0].letter in {letter["before"], letter["after"]}
+        asks = named or (_SOLVE.match(question) and "?" not in question)
         return found[0].solution if asks and len(found) == 1 else None
     asked = _ASKS_VALUE.search(question)
     return _value(asked["sum"]) if asked else None

@@ -20,7 +20,7 @@ Job: TypeAlias = Literal["explain", "remediate", "reveal", "clarify", "redo", "r
 Action: TypeAlias = Literal["simplify", "another_way", "example"]
 
 # After a wrong answer, in this order; never one twice on a check.
-STRATEGIES = ("smaller", "analogy", "worked_example", "contrast")
+STRATEGIES = ("worked_example", "smaller", "analogy", "contrast")
 WAYS = ("analogy", "diagram", "worked_example", "contrast", "formal")
 
 # The most words of each job; what experts write is shorter still.

@@ -6,6 +6,7 @@ name, so that nothing in it can end the quotation.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from services.llm import Message
@@ -29,27 +30,75 @@ _COLONS = re.compile(r"(?m)^([ *_`#>-]{0,9}):::")
 _HEADING = re.compile(r"(?m)^### (\d+\. .*)$")
 
 
-def teaching(state: State, move: Move, language: Language, context: Context) -> Call:
-    """Return the call of a turn's job."""
-    compact = context.compact
-    return Call(
-        variables=_variables(state, move, language, context, job=move.job),
-        history=() if compact else _history(state, context),
-        max_output_tokens=move.max_output_tokens,
-        stop=COMPACT_STOP if compact and move.teaches else (),
-    )
+def quoted(words: str) -> str:
+    """Return a student's words without the power to be directives."""
+    return _COLONS.sub(r"\1\\:::", words.strip())
 
 
-def asking(state: State, move: Move, language: Language, context: Context, lesson: str) -> Call:
-    """Return the call for the question alone, where the lesson came without one."""
-    variables = _variables(state, move, language, context, job="ask") | {"shown": lesson[-COMPACT_STEP:]}
-    return Call(variables=variables, max_output_tokens=ASK_TOKENS)
+@dataclass(frozen=True)
+class Brief:
+    """What all calls of one turn are made from."""
 
+    state: State
+    move: Move
+    language: Language
+    context: Context
 
-def continuing(state: State, move: Move, language: Language, context: Context, lesson: str) -> Call:
-    """Return the call that goes on where an answer was cut off."""
-    variables = _variables(state, move, language, context, job="continue") | {"shown": lesson[-TAIL:]}
-    return Call(variables=variables, max_output_tokens=move.max_output_tokens)
+    def teaching(self) -> Call:
+        """Return the call of the turn's job."""
+        compact = self.context.compact
+        return Call(
+            variables=self._variables(self.move.job),
+            history=() if compact else _history(self.state, self.context),
+            max_output_tokens=self.move.max_output_tokens,
+            stop=COMPACT_STOP if compact and self.move.teaches else (),
+        )
+
+    def asking(self, lesson: str) -> Call:
+        """Return the call for the question alone, where the lesson came without one."""
+        variables = self._variables("ask") | {"shown": lesson[-COMPACT_STEP:]}
+        return Call(variables=variables, max_output_tokens=ASK_TOKENS)
+
+    def continuing(self, lesson: str) -> Call:
+        """Return the call that goes on where an answer was cut off."""
+        variables = self._variables("continue") | {"shown": lesson[-TAIL:]}
+        return Call(variables=variables, max_output_tokens=self.move.max_output_tokens)
+
+    def _variables(self, job: str) -> dict[str, Any]:
+        state, move, context = self.state, self.move, self.context
+        return {
+            "job": job,
+            "compact": context.compact,
+            "language": self.language.name,
+            "subject": quoted(state.subject),
+            "level": quoted(state.level or ""),
+            "plan": [part for part in state.plan if part != APPLY],
+            "next": state.plan[state.taught] if state.taught < len(state.plan) else "",
+            "titles": [f"{step.n}. {step.title}" for step in state.steps],
+            "number": move.step.n if move.step else state.last_n + 1,
+            "strategy": move.strategy,
+            "verdict": move.verdict or "",
+            "said_verdict": bool(move.verdict and self.language.phrases),
+            "asked": state.asked,
+            "fence": context.new_id(),
+            "max_words": WORDS[move.job],
+            "stopped": _stopped(context.turns),
+            "shown": "",
+            **self._about(job),
+        }
+
+    def _about(self, job: str) -> dict[str, str]:
+        """Return what the turn goes back to: a step, a question, the student's words."""
+        step, check = self.move.step, self.move.check
+        most = COMPACT_STEP if self.context.compact else MAX_STEP
+        return {
+            "title": step.title if step else "",
+            "step_text": step.text[:most] if step else "",
+            "question": check.question if check else "",
+            "exercise": check.question if check and check.kind == "number" else "",
+            "expected": check.expected if check and job == "reveal" else "",
+            "words": quoted(self.move.words[:most]),
+        }
 
 
 def judging(check: Check, words: str, language: Language, context: Context) -> Call:
@@ -62,39 +111,6 @@ def judging(check: Check, words: str, language: Language, context: Context) -> C
         "language": language.name,
     }
     return Call(prompt=JUDGE, variables=variables, max_output_tokens=JUDGE_TOKENS)
-
-
-def quoted(words: str) -> str:
-    """Return a student's words without the power to be directives."""
-    return _COLONS.sub(r"\1\\:::", words.strip())
-
-
-def _variables(state: State, move: Move, language: Language, context: Context, *, job: str) -> dict[str, Any]:
-    step, check = move.step, move.check
-    cut = COMPACT_STEP if context.compact else MAX_STEP
-    return {
-        "job": job,
-        "compact": context.compact,
-        "language": language.name,
-        "subject": quoted(state.subject),
-        "level": state.level or "",
-        "plan": [part for part in state.plan if part != APPLY],
-        "next": state.plan[state.taught] if state.taught < len(state.plan) else "",
-        "titles": [f"{step.n}. {step.title}" for step in state.steps],
-        "number": step.n if step else state.last_n + 1,
-        "title": step.title if step else "",
-        "step_text": step.text[:cut] if step else "",
-        "strategy": move.strategy,
-        "verdict": move.verdict or "",
-        "said_verdict": bool(move.verdict and language.phrases),
-        "question": check.question if check else "",
-        "expected": check.expected if check and job == "reveal" else "",
-        "words": quoted(move.words[:cut]),
-        "fence": context.new_id(),
-        "max_words": WORDS[move.job],
-        "stopped": _stopped(context.turns),
-        "shown": "",
-    }
 
 
 def _stopped(turns: tuple[Turn, ...]) -> str:

@@ -9,6 +9,7 @@ from services.use_cases.tutor.grading import Key
 
 VERSION = 1
 MAX_STEPS = 40  # a session keeps the last steps only; older ones cannot be made anew
+MAX_ASKED = 8  # questions that are not to be asked again
 MAX_RECAPS = 12  # lines; what is older has been built upon since
 
 
@@ -68,6 +69,7 @@ class State(msgspec.Struct, kw_only=True):
     steps: list[Step] = []
     pending: Check | None = None
     recaps: list[str] = []
+    asked: list[str] = []
     since: int = 1
     done: bool = False
 
@@ -84,6 +86,11 @@ class State(msgspec.Struct, kw_only=True):
         """Keep a step, in place of an earlier one of the same number."""
         self.steps = [*(s for s in self.steps if s.n != step.n), step][-MAX_STEPS:]
         self.steps.sort(key=lambda s: s.n)
+
+    def ask(self, check: Check) -> None:
+        """Let a check wait for its answer, in place of any other."""
+        self.pending = check
+        self.asked = [*self.asked, check.question][-MAX_ASKED:]
 
     def recap(self, line: str) -> None:
         """Keep one line about what has happened."""

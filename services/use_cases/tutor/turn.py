@@ -8,14 +8,15 @@ from services.errors import InvalidInput
 from services.llm import DoneReason
 from services.streams.use_case import Answer, Call, Context, Remember, Transform
 from services.streams.use_case import Value as Yielded
-from services.use_cases.tutor import policy, prompt
+from services.use_cases.tutor import policy
 from services.use_cases.tutor.directives import Reader
 from services.use_cases.tutor.events import Graded
-from services.use_cases.tutor.grading import Grade, Verdict, grade
+from services.use_cases.tutor.grading import Grade, Verdict, grade, tells
 from services.use_cases.tutor.lesson import Lesson
 from services.use_cases.tutor.opening import Opening, OuterEnd
 from services.use_cases.tutor.phrases import Language, language, reason
 from services.use_cases.tutor.policy import Move
+from services.use_cases.tutor.prompt import Brief, judging
 from services.use_cases.tutor.repair import Headings, Labels
 from services.use_cases.tutor.state import Check, State, Step, dump, load
 
@@ -44,8 +45,8 @@ def transform(given: "Given", context: Context) -> Transform:
         move = yield from _answered(state, check, given.answer.value, spoken, context)
     else:
         move = yield from _heard(state, given.message or "", spoken, context)
-    turn = Turn(state, move, spoken, context, capped=given.options.max_output_tokens is not None)
-    return (yield from turn.play())
+    capped = given.options.max_output_tokens is not None
+    return (yield from Turn(Brief(state, move, spoken, context), capped=capped).play())
 
 
 def _opened(given: "Given", context: Context) -> State:
@@ -101,7 +102,7 @@ def _heard(state: State, message: str, spoken: Language, context: Context) -> De
 
 
 def _judged(check: Check, words: str, spoken: Language, context: Context) -> Generator[Yielded, Any, Grade]:
-    answer: Answer = yield prompt.judging(check, words, spoken, context)
+    answer: Answer = yield judging(check, words, spoken, context)
     said = re.findall(r"[a-z]+", "".join(answer).rpartition("</think>")[2].lower())
     return Grade(next((_WORDS[word] for word in said if word in _WORDS), "unclear"), "judged")
 
@@ -124,37 +125,32 @@ def _graded(state: State, check: Check, found: Grade, words: str, spoken: Langua
 class Turn:
     """What is left once the job is decided: one call, its repairs, and the question at its end."""
 
-    def __init__(self, state: State, move: Move, spoken: Language, context: Context, *, capped: bool) -> None:
-        self._state = state
-        self._move = move
-        self._spoken = spoken
-        self._context = context
+    def __init__(self, brief: Brief, *, capped: bool) -> None:
+        self._brief = brief
         self._capped = capped  # the caller wants no more than that, so it is not asked to go on
-        self._lesson = Lesson(state, move, spoken, context.new_id)
+        self._lesson = Lesson(brief.state, brief.move, brief.language, brief.context.new_id)
 
     def play(self) -> Transform:
         """Play the turn; returns why it finished."""
-        move, lesson = self._move, self._lesson
-        call = prompt.teaching(self._state, move, self._spoken, self._context)
-        yield Remember(dump(self._state))
+        move, lesson = self._brief.move, self._lesson
+        call = self._brief.teaching()
+        yield Remember(dump(self._brief.state))
         yield from self._open()
         why = yield from self._speak(call, again=not self._capped)
         yield from lesson.settle()
-        if move.asks and not lesson.check and not self._context.compact:
+        if move.asks and not lesson.check and not self._brief.context.compact:
             yield from lesson.ask_last_question()
         yield from lesson.end()
         if move.asks and not lesson.check and why != "content_filter":
             yield from self._ask()
         if move.asks_again and move.check:
-            yield from lesson.ask_again(
-                move.check, self._spoken.phrases.again if self._spoken.phrases else ""
-            )
+            yield from self._ask_again(move.check)
         yield lesson.finish()
         return why
 
     def _open(self) -> Generator[Yielded, Any, None]:
         """Say the verdict, and open the step that is made anew."""
-        move, phrases = self._move, self._spoken.phrases
+        move, phrases = self._brief.move, self._brief.language.phrases
         if phrases and move.verdict:
             said = {"right": phrases.right, "wrong": phrases.wrong, "partial": phrases.partial}
             yield from self._lesson.say(said[move.verdict])
@@ -170,18 +166,18 @@ class Turn:
         why = yield from self._read(call, opening, reader)
         if why == "length" and again:
             reader.drop()
-            more = prompt.continuing(self._state, self._move, self._spoken, self._context, self._lesson.text)
-            why = yield from self._read(more, opening, reader)
+            more = self._brief.continuing(self._lesson.text)
+            why = yield from self._read(more, opening, reader, goes_on=True)
         rest = reader.feed(opening.end())
         yield from self._lesson.take([*rest, *(reader.cut() if why == "length" else reader.end())])
         return why
 
-    def _read(self, call: Call, opening: Opening, reader: Reader) -> Speaking:
+    def _read(self, call: Call, opening: Opening, reader: Reader, *, goes_on: bool = False) -> Speaking:
         answer: Answer = yield call
-        joins = self._lesson.text[-1:].isalnum()
+        apart = goes_on and self._lesson.text[-1:].isalnum()  # a word was cut off from its next
         for delta in answer:
-            text = f" {delta}" if joins and delta[:1].isalnum() else delta
-            joins = joins and not delta
+            text = f" {delta}" if apart and delta[:1].isalnum() else delta
+            apart = apart and not delta
             yield from self._lesson.take(reader.feed(opening.feed(text.replace("\r", ""))))
             if self._lesson.is_answered:
                 answer.close()  # nothing that follows the expected answer is shown
@@ -190,12 +186,27 @@ class Turn:
 
     def _ask(self) -> Generator[Yielded, Any, None]:
         """Ask for the question that the lesson came without; the server's own is the last resort."""
-        lesson = self._lesson
-        if not self._capped:
-            call = prompt.asking(self._state, self._move, self._spoken, self._context, lesson.steps_text)
-            yield from self._speak(call, again=False)
-            yield from lesson.settle()
+        lesson, phrases = self._lesson, self._brief.language.phrases
+        yield from self._have_one_asked()
         if not lesson.check:
             yield from lesson.ask_last_question()
-        if not lesson.check and self._spoken.phrases:
-            yield from lesson.ask(self._spoken.phrases.next_step)
+        if not lesson.check and phrases:
+            yield from lesson.ask(phrases.next_step)
+
+    def _ask_again(self, check: Check) -> Generator[Yielded, Any, None]:
+        """Ask the question that waits; one whose answer was just told proves nothing, so a fresh one."""
+        lesson, language = self._lesson, self._brief.language
+        if tells(lesson.steps_text, check.key(comma=language.decimal_comma)):
+            yield from self._have_one_asked()
+        if not lesson.check:
+            yield from lesson.ask_again(check, language.phrases.again if language.phrases else "")
+
+    def _have_one_asked(self) -> Generator[Yielded, Any, None]:
+        """Call for a question alone."""
+        if self._capped:
+            return
+        lesson = self._lesson
+        lesson.wants_question()
+        yield from lesson.say("")
+        yield from self._speak(self._brief.asking(lesson.steps_text), again=False)
+        yield from lesson.settle()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.use_cases.tutor.grading import Key, grade, is_form, usable
+from services.use_cases.tutor.grading import Key, grade, is_form, tells, usable
 
 ABC = (("A", "3"), ("B", "4"), ("C", "5"))
 BODIES = (("A", "oxygen"), ("B", "carbon dioxide"))
@@ -202,3 +202,27 @@ def test_is_form(text, expected, form):
 def test_usable(expected, choices, result):
     """A key names one of the options, and no two of them are equal."""
     assert result is usable(expected, choices)
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "expected", "result"),
+    [
+        ("So x = 4.", "What is x?", "4", True),
+        ("That is 4.0 then", "What is x?", "x = 4", True),
+        ("2x + 3 = 11", "What is x?", "4", False),
+        ("14 and 40", "What is x?", "4", False),
+        ("Take 4 from 8", "What is 8 - 4?", "4", False),
+        ("It is chlorophyll, see", "What is green?", "Chlorophyll", True),
+        ("It is CO2.", "Which gas?", "carbon dioxide | CO2", True),
+        ("It is oxygen.", "Which gas?", "carbon dioxide | CO2", False),
+        ("x = 4", "What is x?", "", False),
+    ],
+)
+def test_tells(text, question, expected, result):
+    """A text tells the answer if it has its value, not named in the question, or its words."""
+    assert result is tells(text, Key(question=question, expected=expected))
+
+
+def test_tells_no_choice():
+    """A text cannot tell a choice: all options are named anyway."""
+    assert not tells("4", Key(question="?", expected="B", choices=ABC))

@@ -12,7 +12,17 @@ from services.use_cases.tutor import USE_CASE
 from services.use_cases.tutor.events import CheckAsked, Choice, Correction, Graded, StepStart
 from tests.use_cases.drive import FakeAnswer, drive
 from tests.use_cases.tutor.cuts import cuts
-from tests.use_cases.tutor.lessons import COMPLIANT, NEXT, QUESTION, Lesson, cut_off, finish, joined_events, named, types
+from tests.use_cases.tutor.lessons import (
+    COMPLIANT,
+    NEXT,
+    QUESTION,
+    Lesson,
+    cut_off,
+    finish,
+    joined_events,
+    named,
+    types,
+)
 
 HEADINGS = """Let us solve it.
 
@@ -256,6 +266,37 @@ def test_call_for_a_question_ends_with_its_answer():
     assert "Because" not in played.text
 
 
+ANSWERED = """### 1. A
+Text.
+
+Question: What is x in 2x = 8?
+Answer: 4
+Because 2 times 4 is 8.
+
+### 2. B
+More text.
+"""
+
+
+@pytest.mark.parametrize("deltas", [[ANSWERED], list(ANSWERED)])
+def test_text_after_an_answer(deltas):
+    """What explains a hidden answer is hidden too; a step after it is a step."""
+    played = Lesson().begin(deltas)
+    assert "Because" not in played.text
+    assert ["step.start", "step.end", "check", "step.start", "step.end"] == types(played)
+
+
+ASKED = QUESTION + "### 2. Because\n:::recap x\n"
+
+
+@pytest.mark.parametrize("deltas", [[ASKED], list(ASKED)])
+def test_only_a_question(deltas):
+    """Of the answer to a call for a question, nothing after the expected answer counts."""
+    played = Lesson().play({"topic": "x"}, ":::step A\nJust text.\n", deltas)
+    assert ["step.start", "step.end", "check"] == types(played)
+    assert [] == played.state["recaps"]
+
+
 def test_template_question():
     """Where the model asks nothing at all, the server does."""
     played = Lesson().play({"topic": "x"}, ":::step A\nJust text.\n", "No.")
@@ -280,7 +321,11 @@ def test_no_question_in_an_unknown_language():
 
 def test_cut_and_continued():
     """A cut answer goes on once from what was shown; the line that was begun is written again."""
-    played = Lesson().play({"topic": "x"}, cut_off(":::step A\nSome text\n:::che"), COMPLIANT.split(":::calc")[1].partition("\n")[2])
+    played = Lesson().play(
+        {"topic": "x"},
+        cut_off(":::step A\nSome text\n:::che"),
+        COMPLIANT.split(":::calc")[1].partition("\n")[2],
+    )
     assert ["explain", "continue"] == [call.variables["job"] for call in played.calls]
     assert played.calls[1].variables["shown"].endswith("Some text")
     assert ["step.start", "step.end", "check"] == types(played)
@@ -295,7 +340,9 @@ def test_cut_expect_is_void():
 
 def test_cut_in_a_word():
     """A word that follows a cut is not glued to the one before."""
-    played = Lesson().play({"topic": "x"}, cut_off(":::step A\nTake three"), "away on both sides. What is 1 + 1?")
+    played = Lesson().play(
+        {"topic": "x"}, cut_off(":::step A\nTake three"), "away on both sides. What is 1 + 1?"
+    )
     assert "Take three away on both sides." in played.text
 
 
@@ -349,13 +396,39 @@ def test_wrong():
     assert "8" not in played.text
 
 
+def test_fresh_question_after_a_told_answer():
+    """Where the explanation told the answer, a fresh question is asked, and the tries go on."""
+    lesson = Lesson()
+    lesson.begin()
+    before = lesson.pending["id"]
+    played = lesson.answer("7", "11 - 3 = 8, so 2x is 8.", QUESTION)
+    assert ["remediate", "ask"] == [call.variables["job"] for call in played.calls]
+    assert ["grade", "step.start", "step.end", "check"] == types(played)
+    assert "What is x in 3x = 12?" == lesson.pending["question"]
+    assert before != lesson.pending["id"]
+    assert (1, ["worked_example"]) == (lesson.pending["tries"], lesson.pending["strategies"])
+
+
+def test_same_question_where_no_fresh_one_came():
+    """Without a fresh question the one that waits is asked again."""
+    lesson = Lesson()
+    lesson.begin()
+    before = lesson.pending["id"]
+    assert lesson.answer("7", "So 2x is 8.", "Sorry.").text.endswith("Try again: What does 2x equal now?")
+    assert before == lesson.pending["id"]
+
+
 def test_strategies_differ():
     """No way of explaining is used twice on one check; then the answer is told and a fresh check asked."""
     lesson = Lesson()
     lesson.begin()
     jobs, strategies = [], []
     for _ in range(5):
-        says = ("Again.",) if lesson.pending["tries"] < 4 else ("It is 8.\n:::check type=number\n:::expect 6\nWhat is 3y?\n",)
+        says = (
+            ("Again.",)
+            if lesson.pending["tries"] < 4
+            else ("It is 8.\n:::check type=number\n:::expect 6\nWhat is 3y?\n",)
+        )
         played = lesson.answer("7", *says)
         jobs.append(played.calls[0].variables["job"])
         strategies.append(played.calls[0].variables["strategy"])
@@ -454,7 +527,9 @@ def test_message_that_is_an_answer(message):
     assert "right" == lesson.play({"message": message}, NEXT).events[0].verdict
 
 
-@pytest.mark.parametrize("message", ["Why do we subtract 3?", "What does equal mean?", "I don't understand", "banana"])
+@pytest.mark.parametrize(
+    "message", ["Why do we subtract 3?", "What does equal mean?", "I don't understand", "banana"]
+)
 def test_message_that_is_a_question(message):
     """A question is answered without a grade; the check stays and no attempt is counted."""
     lesson = Lesson()
@@ -512,7 +587,10 @@ def test_another_way_differs():
     """Each request for another way gets one that was not used yet."""
     lesson = Lesson()
     lesson.begin()
-    ways = [lesson.play({"action": "another_way", "step": 1}, "x").calls[0].variables["strategy"] for _ in range(6)]
+    ways = [
+        lesson.play({"action": "another_way", "step": 1}, "x").calls[0].variables["strategy"]
+        for _ in range(6)
+    ]
     assert len(set(ways[:5])) == 5
     assert ways[0] == ways[5]
 
@@ -521,7 +599,9 @@ def test_heading_of_a_step_made_anew():
     """A model's own heading of it is dropped, a further one is text; there is one step."""
     lesson = Lesson()
     lesson.begin()
-    played = lesson.play({"action": "simplify", "step": 1}, ":::step 1 New title\nText.\n### Step 2: More\nMore.\n")
+    played = lesson.play(
+        {"action": "simplify", "step": 1}, ":::step 1 New title\nText.\n### Step 2: More\nMore.\n"
+    )
     assert ["step.start", "step.end"] == types(played)
     assert "### 1. Undo the addition\n\nText.\n\n**More**\n\nMore." == played.text
 
@@ -530,7 +610,9 @@ def test_check_of_a_step_made_anew():
     """A question that nobody wanted stays text, and its key stays hidden."""
     lesson = Lesson()
     lesson.begin()
-    played = lesson.play({"action": "simplify", "step": 1}, "Text.\n:::check type=number\n:::expect 77\nWhat is z?\n")
+    played = lesson.play(
+        {"action": "simplify", "step": 1}, "Text.\n:::check type=number\n:::expect 77\nWhat is z?\n"
+    )
     assert "check" not in types(played)
     assert "77" not in played.text
     assert "8" == lesson.pending["expected"]
@@ -627,7 +709,9 @@ def test_stopped_in_a_step():
     transform.close()
     assert [("A", "")] == [(s["title"], s["text"]) for s in states[-1]["steps"]]
     context = Context(state=states[-1])
-    again = drive(USE_CASE, {"session": "s", "message": "go on"}, lambda _c: "All of it. What is 1 + 1?", context)
+    again = drive(
+        USE_CASE, {"session": "s", "message": "go on"}, lambda _c: "All of it. What is 1 + 1?", context
+    )
     assert [(1, 1)] == [(s.n, s.rev) for s in named(again, "step.start")]
 
 
