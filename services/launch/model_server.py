@@ -51,7 +51,7 @@ def parameters(orders: Orders) -> Any:
 def main() -> None:
     """Serve until standard input ends."""
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
-    ended = threading.Thread(target=_end_with_input)
+    ended = threading.Thread(target=_end_with_input, daemon=True)  # a model that fails to load ends it, too
     ended.start()  # before loading: a launcher may be gone by the time the model is there
     server = xllamacpp.Server(parameters(orders))
     print(server.listening_address, flush=True)
@@ -60,7 +60,8 @@ def main() -> None:
 
 def _end_with_input() -> None:
     """End the process at once when the input ends: its destructors abort while a slot is busy."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # unbuffered: a lock held here would block the way out
+        pass
     os._exit(0)
 
 
