@@ -85,7 +85,8 @@ def is_marked(wanted: Wanted, manner: Manner) -> bool:
 
     It confuses small models, and would break what has to come through letter by letter.
     """
-    return not manner.compact and not wanted.literals and MARK not in wanted.source
+    parted = " " in wanted.source and MARK not in wanted.source
+    return parted and not manner.compact and not wanted.literals
 
 
 def _hint(wanted: Wanted, fault: Fault) -> str:

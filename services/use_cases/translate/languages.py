@@ -86,12 +86,8 @@ class Guess:
 
 def canonical(tag: str) -> str:
     """Return the tag as BCP 47 writes it (``EN-us`` → ``en-US``); raises ValueError."""
-    try:
-        valid = len(tag) <= LONGEST_TAG and tag_is_valid(tag)
-        standard = standardize_tag(tag) if valid else ""
-    except ValueError:
-        standard = ""
-    if not standard or base(standard) in NO_LANGUAGE:
+    standard = standardize_tag(tag) if len(tag) <= LONGEST_TAG and tag_is_valid(tag) else UNKNOWN
+    if base(standard) in NO_LANGUAGE:
         raise ValueError("must be the BCP 47 tag of a language, such as es or pt-BR")
     return standard
 

@@ -20,6 +20,7 @@ from services.use_cases.translate.phrases import OF_TRANSLATING, OPENERS
 QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "`": "`"}
 ANY_QUOTE = frozenset("".join((*QUOTES, *QUOTES.values()))) - {"`"}
 STRAIGHT = '"'
+QUOTE = re.compile(r"[\"“”„«»「」『』]|(?<!\w)['\u2018]|['\u2019](?!\w)")  # not an apostrophe in a word
 THINK = "<think"
 THOUGHT = "</think>"
 FENCE = "```"
@@ -61,9 +62,7 @@ class Peel:
     _passed: str = ""
 
     def feed(self, delta: str) -> str:
-        """Take a delta; return what has become sure."""
-        if self.done:
-            return ""
+        """Take a delta, until ``done``; return what has become sure."""
         self._tail += delta.replace("\r", " ")
         if self._head:
             self._tail = self._tail.lstrip()
@@ -184,7 +183,7 @@ def is_whole(text: str, source: str, *, blank: bool) -> bool:
 
 def unwrapped(text: str, source: str) -> str:
     """Return the text without a pair of quotes around it that the source does not have."""
-    added = sum(text.count(quote) for quote in ANY_QUOTE) - sum(source.count(quote) for quote in ANY_QUOTE)
+    added = len(QUOTE.findall(text)) - len(QUOTE.findall(source))
     pair = len(text) > 1 and text[-1] in QUOTES.get(text[0], "")
     return text[1:-1].strip() if pair and added > 1 else text
 
@@ -245,7 +244,7 @@ def _quote(head: str, source: str, _label: str, _language: str) -> Layer | None:
         return BARE if head else None
     if head[0] == "`":
         return BARE if "`" in source else Layer(1, closing)
-    return BARE if ANY_QUOTE & set(source) else Layer(1, closing)
+    return BARE if QUOTE.search(source) else Layer(1, closing)
 
 
 def _may_be(head: str, opening: str) -> bool:

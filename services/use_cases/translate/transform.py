@@ -32,10 +32,11 @@ WRONG: dict[Fault, str] = {
     "echo": "it is the source again",
     "language": "it is in another language",
     "literals": "a placeholder, tag or address is not as in the source",
-    "question": "the source asks and it does not",
+    "question": "one asks and the other does not",
     "short": "it is too short",
+    "long": "it is too long",
     "loop": "it repeats itself",
-    "length": "it was cut off where it grew too long",
+    "length": "it was cut off at its cap",
     "filtered": "the provider's filter cut it off",
 }
 

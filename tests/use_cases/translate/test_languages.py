@@ -3,6 +3,8 @@
 # ruff: noqa: RUF001 - texts in Greek and Cyrillic are meant to be so
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.use_cases.translate.languages import (
     NAMES,
@@ -71,6 +73,15 @@ def test_what_is_no_language_is_refused(tag):
     """Unknown, malformed, over-long and special tags raise ValueError."""
     with pytest.raises(ValueError, match="BCP 47"):
         canonical(tag)
+
+
+@given(st.text(max_size=50))
+def test_any_string_is_a_tag_or_refused(text):
+    """Nothing but ValueError comes of what a caller may send."""
+    try:
+        assert canonical(canonical(text)) == canonical(text)
+    except ValueError as refused:
+        assert "BCP 47" in str(refused)  # noqa: PT017 - either outcome is right, any other error is not
 
 
 def test_a_refusal_does_not_repeat_the_tag():

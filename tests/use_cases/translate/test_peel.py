@@ -90,6 +90,8 @@ def test_the_cut_changes_nothing_for_any_text(answer, places):
         ),
         ("Der Film „Titanic“ ist lang.", '"Titanic" is a long film.'),
         ("«Sí», dijo.", '"Yes," he said.'),
+        ("Falta \u2018=\u2019 tras el nombre.", '"=" is missing after the name.'),
+        ("Opción '-o' incorrecta.", '"-o" is a wrong option.'),
         ("Dijo «sí».", 'He said "yes"'),
         ("`x` es una variable.", "`x` is a variable."),
         ("<b>Hola</b> mundo.", "<b>Hello</b> world."),
@@ -106,6 +108,11 @@ def test_what_only_looks_like_a_shell_stays(source, answer):
 def test_a_quote_that_the_prompt_left_open_is_closed_no_more():
     """A model that continues from an opening quote in the prompt ends with one that nothing opened."""
     assert peeled('"Titanic" es una película."', '"Titanic" is a film.') == '"Titanic" es una película.'
+
+
+def test_an_apostrophe_is_no_quote():
+    """A source with contractions has no quotes of its own, so the answer's are the model's."""
+    assert peeled('"No llegues tarde."', "Don't be late.") == "No llegues tarde."
 
 
 def test_two_lines_of_a_source_with_two_sentences_are_joined():
@@ -168,6 +175,7 @@ def test_an_answer_in_quotes_of_a_source_with_quotes_is_marked():
     [
         ('"Dijo «no»."', "He said «no».", "Dijo «no»."),
         ('"No", dijo, "no"', '"No," he said, "no"', '"No", dijo, "no"'),
+        ("„A“ und „B“", "'A' and 'B'", "„A“ und „B“"),
         ("Hola", "Hello", "Hola"),
         ("", "Hello", ""),
     ],

@@ -182,6 +182,13 @@ def test_a_sentence_that_is_too_long_is_cut_at_a_comma_or_space():
     assert all(words(source) <= LONG_TOKENS for source in sources(line))
 
 
+def test_a_word_without_an_end_is_cut_where_it_has_to_be():
+    """Neither border nor character helps: the limit holds all the same."""
+    cutter = Cutter(len, held, "xx")
+    found = [piece.source for piece in cutter.split("a" + "\u0301" * 1000) if piece.source]
+    assert all(len(source) <= LONG_TOKENS for source in found)
+
+
 def test_a_cut_parts_no_character():
     """Without a border a cut still keeps combining marks with their letter."""
     cutter = Cutter(len, held, "xx")

@@ -175,6 +175,16 @@ def test_the_random_name_is_not_one_that_stands_in_the_text():
     assert played.calls[0].variables["label"] == "fresh456"
 
 
+def test_a_text_that_holds_every_name_is_translated_all_the_same():
+    """The tries for a name are bounded."""
+    assert run("say k7qz2m4x now", backwards).calls[0].variables["label"] == "k7qz2m4x"
+
+
+def test_a_text_without_letters_stands_apart_too():
+    """The gap is there also before a text that is only copied."""
+    assert run(["Hello", "12:30"], knows(KNOWN)).text == "Hola\n\n12:30"
+
+
 def test_the_models_own_white_space_is_dropped():
     """The white space of the text is the program's."""
     assert run(" Hello \n", lambda _: "\n  Hola \n\n").text == " Hola \n"
