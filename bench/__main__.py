@@ -110,9 +110,10 @@ def _rounds(
 ) -> dict[str, Figures]:
     """Take a measure from all relays in turn, several times over; the medians."""
     rounds: dict[str, list[Figures]] = {one.relay.name: [] for one in started}
-    for number in range(scale.rounds):
+    count = 1 if measure.once else scale.rounds
+    for number in range(count):
         for one in started:
-            _progress(f"{measure.title}, round {number + 1} of {scale.rounds}: {one.relay.name}")
+            _progress(f"{measure.title}, round {number + 1} of {count}: {one.relay.name}")
             rounds[one.relay.name].append(_take(measure, one, feeder, scale))
     _progress("")
     return {name: _medians(taken) for name, taken in rounds.items()}
@@ -139,7 +140,7 @@ def _section(measure: Measure, taken: dict[str, Figures], scale: Scale) -> list[
     columns, rows = report.with_ratios(measure.columns(scale), taken, BASES)
     title = measure.title[0].upper() + measure.title[1:]
     how = measure.how.format(**asdict(scale))
-    return [f"### {title}", "", f"{how}.", "", *report.table(columns, rows), ""]
+    return [f"### {title}", "", f"{how[0].upper()}{how[1:]}.", "", *report.table(columns, rows), ""]
 
 
 def _write(lines: Sequence[str], figures: dict[str, Figures], scale: Scale, run: dict[str, str]) -> None:

@@ -98,7 +98,7 @@ def _chunks_after(stream: Stream, told: Told) -> int:
 
 MEASURE = Measure(
     title="hang-up",
-    how="{hang_ups} readers at each moment; milliseconds until the provider sees the close "
+    how="one round, {hang_ups} readers at each moment; milliseconds until the provider sees the close "
     f"(never: not within {PATIENCE_S:.0f} s), and the most chunks that it wrote after a reader had left",
     columns=lambda _: tuple(
         Column(key=f"{moment.key}_{what}", heading=heading.format(moment=moment.heading), digits=digits)
@@ -112,4 +112,5 @@ MEASURE = Measure(
         if not (what == "chunks" and moment.plan.silent_after is not None)
     ),
     take=take,
+    once=True,
 )

@@ -59,12 +59,17 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One question. ``fresh`` asks for a relay that has done nothing yet."""
+    """One question.
+
+    ``once``: one round is enough, as its figures hardly vary or come from many tries anyway;
+    ``fresh`` asks for a relay that has done nothing yet.
+    """
 
     title: str
     how: str
     columns: Callable[[Scale], tuple[Column, ...]]
     take: Callable[[Running, Upstream, Scale], Figures]
+    once: bool = False
     fresh: bool = False
 
 

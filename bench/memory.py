@@ -49,7 +49,7 @@ def _with_open(reader: Client, relay: Running, count: int) -> int:
 
 MEASURE = Measure(
     title="memory",
-    how="of a relay that has just been started; sockets' buffers belong to the kernel and are not in it",
+    how="one round, each relay just started; sockets' buffers belong to the kernel and are not counted",
     columns=lambda scale: (
         *(
             Column(key=f"kb_at_{count}", heading=f"per stream at {count:,} open, KB", digits=1, ratio=True)
@@ -58,5 +58,6 @@ MEASURE = Measure(
         Column(key="base_mb", heading="with none open, MB", digits=1),
     ),
     take=take,
+    once=True,
     fresh=True,
 )

@@ -197,7 +197,7 @@ TRANSLATE = replace(
     name="Gloss: translate",
     path="/v1/translate",
     command=_gloss("app:app"),
-    ask=lambda _: {"text": ENGLISH.strip(), "source": "en", "target": "es"},
+    ask=lambda number: {"text": ENGLISH.strip(), "source": "en", "target": "es", "context": f"tag-{number}"},
     text_of=None,
     mark=b"",
 )
@@ -206,7 +206,7 @@ TUTOR = replace(
     name="Gloss: tutor",
     path="/v1/tutor",
     command=_gloss("app:app"),
-    ask=lambda _: {"topic": "2x + 3 = 11", "language": "es"},
+    ask=lambda number: {"topic": "2x + 3 = 11", "language": "es", "level": f"grade 7, tag-{number}"},
     deltas=deltas_of(LESSON),
     text_of=None,
     mark=b"",
