@@ -13,7 +13,7 @@ not depend on how the answer was cut into deltas.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.use_cases.translate.phrases import OF_TRANSLATING, OPENERS
 
@@ -60,6 +60,11 @@ class Peel:
     _closing: str = ""
     _closed: bool = True
     _passed: str = ""
+    _tags: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the delimiters once."""
+        self._tags = (f"<{self.label}", f"</{self.label}")
 
     def feed(self, delta: str) -> str:
         """Take a delta, until ``done``; return what has become sure."""
@@ -79,14 +84,6 @@ class Peel:
         passed = self._pass(ended=True)
         self.done = True
         return passed
-
-    @property
-    def _closers(self) -> tuple[str, ...]:
-        return (STRAIGHT, *self._closing)
-
-    @property
-    def _tags(self) -> tuple[str, str]:
-        return f"<{self.label}", f"</{self.label}"
 
     @property
     def unclosed(self) -> bool:
@@ -138,7 +135,7 @@ class Peel:
     def _held(self) -> int:
         """Return how many characters at the end may belong to the shell."""
         kept = self._tail.rstrip()
-        if kept.endswith(self._closers):
+        if kept[-1:] == STRAIGHT or (self._closing and kept[-1:] in self._closing):
             kept = kept[:-1].rstrip(self._closing).rstrip()
         place = kept.rfind("<", max(0, len(kept) - len(self.label) - 3))
         if place >= 0 and any(tag.startswith(kept[place:]) for tag in self._tags):
