@@ -112,7 +112,9 @@ class Reply:
 
     def _settle(self) -> None:
         granted, self._granted = self._granted or 0, 0
-        self._calls.allowance.settle(granted, self._meter.tokens if granted and self._meter else 0)
+        if granted:
+            used = self._meter.tokens if self._meter else 0
+            self._calls.allowance.settle(granted, used, cut=self.reason == "length")
 
     def _read(self) -> Generator[str, None, None]:
         granted = self.reserve()

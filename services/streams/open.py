@@ -76,7 +76,7 @@ def open_stream(
 
     pen = Pen(stream, given.options.granularity)
     calls = _calls(core, model, counter, limits, pen.write)
-    stream.usage = calls.usage
+    stream.usage, stream.at_cap = calls.usage, lambda: calls.allowance.reached
     producer = Producer(
         stream=stream, pen=pen, transform=transform, calls=calls, plan=planner.plan,
         ended=lambda ended: _ended(core, given, session, ended),

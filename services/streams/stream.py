@@ -21,7 +21,10 @@ class Stopped(BaseException):
 
 @dataclass(kw_only=True, eq=False)
 class Stream:
-    """What the registry keeps; ``owner`` is the id of the caller to whom it belongs."""
+    """What the registry keeps; ``owner`` is the id of the caller to whom it belongs.
+
+    ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
+    """
 
     id: str
     owner: str
@@ -31,6 +34,7 @@ class Stream:
     log: Log = field(default_factory=Log)
     readers: int = 0
     own_cap: bool = False
+    at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
     interrupt: Callable[[BaseException], None] | None = None
     session: str | None = None

@@ -65,7 +65,8 @@ class StreamBody:
         """Tell whether a text that ends here is what the caller asked for."""
         if not isinstance(end, Finish):
             return False
-        return end.reason == "stop" or (end.reason == "length" and self._stream.own_cap)
+        as_asked = self._stream.own_cap and self._stream.at_cap()
+        return end.reason == "stop" or (end.reason == "length" and as_asked)
 
     def _cut(self) -> None:
         """Break the connection, so that no client takes half an answer for a whole one.

@@ -40,6 +40,43 @@ def test_a_call_fits_if_it_can_have_all_that_it_wants(wanted: int | None, *, fit
     assert Allowance(10).fits(wanted) is fits
 
 
+def test_a_cap_is_reached_when_a_call_that_had_all_of_it_was_cut() -> None:
+    """Not by a call that ended by itself, nor by one whose own cap was smaller."""
+    for wanted, used, cut, reached in ((None, 10, True, True), (None, 10, False, False), (9, 9, True, False)):
+        allowance = Allowance(10)
+        allowance.settle(allowance.reserve(wanted), used, cut=cut)
+        assert allowance.reached is reached
+
+
+def test_a_cap_is_reached_when_nothing_is_left_for_a_call() -> None:
+    """What others only hold may come back; what they used does not."""
+    allowance = Allowance(10)
+    held = allowance.reserve(None)
+    allowance.reserve(5)
+    assert not allowance.reached
+    allowance.settle(held, used=10)
+    allowance.reserve(5)
+    assert allowance.reached
+
+
+def test_a_call_that_was_cut_while_others_held_the_rest_did_not_reach_the_cap() -> None:
+    """They may give it back: alone it would have said more."""
+    allowance = Allowance(10)
+    held, mine = allowance.reserve(6), allowance.reserve(None)
+    allowance.settle(mine, used=4, cut=True)
+    assert not allowance.reached
+    allowance.settle(held, used=1)
+    assert not allowance.reached
+
+
+def test_once_reached_is_reached() -> None:
+    """Whatever is settled later."""
+    allowance = Allowance(10)
+    allowance.settle(allowance.reserve(None), used=4, cut=True)
+    allowance.settle(allowance.reserve(2), used=1)
+    assert allowance.reached
+
+
 @given(
     st.integers(1, 50),
     st.lists(st.tuples(st.one_of(st.none(), st.integers(1, 60)), st.integers(0, 60), st.booleans())),

@@ -85,6 +85,26 @@ def test_a_length_that_the_caller_asked_for_is_no_accident(options: dict, *, is_
     assert finish_of(Stage(says), options=options) == "length"
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "is_cut"),
+    [
+        ("steps", {"parts": 1, "part_tokens": 3}, True),  # a cap of the use case's own
+        ("steps", {"parts": 1, "part_tokens": None}, False),
+        ("steps", {"parts": 3, "part_tokens": 8}, False),  # 8, then the 2 that are left, then none
+        ("four", {"part_tokens": None}, True),  # a share of the cap is not the cap
+        ("four", {"parts": 1, "part_tokens": 50}, False),
+    ],
+)
+def test_only_the_callers_own_cap_is_what_the_caller_asked_for(name: str, body: dict, is_cut: bool) -> None:
+    """An answer that was cut before the caller's cap was reached is not whole, whoever named a cap."""
+    stage = Stage(whole(*[" word"] * 20))
+    reply = stage.post(name, TEXT, options={"max_output_tokens": 10}, **body)
+    said, was_cut = cut(reply)
+    assert was_cut is is_cut
+    assert finish_of(stage, name, options={"max_output_tokens": 10}, **body) == "length"
+    assert is_cut or said == b" word" * 10
+
+
 def test_a_provider_that_ignores_its_cap_is_held_to_it() -> None:
     """What passes the cap is not sent, the end is ``length``, and the provider is closed."""
     stage = Stage(whole(*[" word"] * 1000))
