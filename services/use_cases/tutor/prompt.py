@@ -11,6 +11,7 @@ from typing import Any
 
 from services.llm import Message
 from services.streams.use_case import Call, Context, Turn
+from services.use_cases.tutor.linear import asked_value
 from services.use_cases.tutor.phrases import Language
 from services.use_cases.tutor.policy import APPLY, WORDS, Move
 from services.use_cases.tutor.state import Check, State
@@ -87,6 +88,16 @@ class Brief:
             **self._about(job),
         }
 
+    def _exercise(self) -> str:
+        """Return what can be set again with other numbers: the question, or a subject that is one."""
+        subject, check = self.state.subject, self.move.check
+        if check is None:
+            return quoted(subject) if asked_value(subject) is not None else ""
+        if check.kind != "number":
+            return ""
+        has_numbers = any(letter.isdigit() for letter in check.question)
+        return check.question if has_numbers else f"{quoted(subject)}: {check.question}"
+
     def _about(self, job: str) -> dict[str, str]:
         """Return what the turn goes back to: a step, a question, the student's words."""
         step, check = self.move.step, self.move.check
@@ -95,7 +106,7 @@ class Brief:
             "title": step.title if step else "",
             "step_text": step.text[:most] if step else "",
             "question": check.question if check else "",
-            "exercise": check.question if check and check.kind == "number" else "",
+            "exercise": self._exercise(),
             "expected": check.expected if check and job == "reveal" else "",
             "words": quoted(self.move.words[:most]),
         }

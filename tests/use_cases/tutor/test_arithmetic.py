@@ -1,5 +1,6 @@
 """Numbers are exact, and no text makes the server work or run anything."""
 
+from contextlib import suppress
 from fractions import Fraction
 
 import pytest
@@ -83,19 +84,15 @@ def test_refused(attack):
 @given(st.text(alphabet="0123456789.+-*/() ", max_size=200))
 def test_any_sum(source):
     """Any text of digits and operators has an exact value or is refused."""
-    try:
+    with suppress(NotArithmeticError):
         assert isinstance(value(source), Fraction)
-    except NotArithmeticError:
-        pass
 
 
 @given(st.text(max_size=60))
 def test_any_text(source):
     """Any text at all has an exact value or is refused."""
-    try:
+    with suppress(NotArithmeticError):
         assert isinstance(value(plain(source)), Fraction)
-    except NotArithmeticError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -135,7 +132,7 @@ def test_decimal_comma():
 
 def test_letters_stay():
     """A letter beside a digit is no sign of multiplication."""
-    assert "3x" == plain("3x")
+    assert plain("3x") == "3x"
 
 
 @pytest.mark.parametrize(

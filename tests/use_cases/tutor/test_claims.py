@@ -85,7 +85,7 @@ def test_false(line, said, is_):
 )
 def test_no_claim(line):
     """What is true, or only a part of something, is no false claim."""
-    assert [] == false_claims(line)
+    assert false_claims(line) == []
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_asked_quoted_denied(line, count):
 
 def test_students_own():
     """What the student wrote is theirs, with or without quotation marks."""
-    assert [] == false_claims("You wrote 15 - 6 = 11 there.", students="I got 15-6=11")
+    assert false_claims("You wrote 15 - 6 = 11 there.", students="I got 15-6=11") == []
 
 
 def test_students_own_affirmed():
     """A student's false equation that is affirmed is the tutor's."""
-    assert 1 == len(false_claims("You're correct, 15 - 6 = 11", students="15 - 6 = 11"))
+    assert len(false_claims("You're correct, 15 - 6 = 11", students="15 - 6 = 11")) == 1
 
 
 @pytest.mark.parametrize(
@@ -136,20 +136,20 @@ def test_decimal_comma(line, count):
 
 def test_several():
     """Each false equation of a line is found."""
-    assert ["6", "8"] == [claim.result for claim in false_claims("2 + 3 = 6 and 3 + 4 = 8")]
+    assert [claim.result for claim in false_claims("2 + 3 = 6 and 3 + 4 = 8")] == ["6", "8"]
 
 
 @given(st.integers(-99, 99), st.integers(1, 99), st.sampled_from("+-*"))
 def test_true_sums(one, two, sign):
     """No true sum is called false."""
     result = {"+": one + two, "-": one - two, "*": one * two}[sign]
-    assert [] == false_claims(f"We see that {one} {sign} {two} = {result}.")
+    assert false_claims(f"We see that {one} {sign} {two} = {result}.") == []
 
 
 @given(st.integers(0, 99), st.integers(1, 99), st.integers(1, 9))
 def test_corrupted_sums(one, two, off):
     """Every sum with a wrong result is found."""
-    assert 1 == len(false_claims(f"We see that {one} + {two} = {one + two + off}."))
+    assert len(false_claims(f"We see that {one} + {two} = {one + two + off}.")) == 1
 
 
 @given(st.text(alphabet="0123456789.+-*/()= x,%$of\\{}frac?\"'", max_size=80))

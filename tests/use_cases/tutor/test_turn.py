@@ -64,7 +64,7 @@ What is 2 + 3?
 def test_compliant():
     """A turn is a step with its calculation, then a question in text and as a check."""
     played = Lesson().begin()
-    assert ["step.start", "calc", "step.end", "check"] == types(played)
+    assert types(played) == ["step.start", "calc", "step.end", "check"]
     assert played.text == (
         "### 1. Undo the addition\n\nWe want x alone. Take 3 away on both sides.\n"
         "So 2x + 3 - 3 = 11 - 3 = 8, which leaves 2x = 8.\n\nWhat does 2x equal now?"
@@ -82,10 +82,10 @@ def test_check():
 def test_state():
     """What is remembered is what was taught and what waits."""
     state = Lesson().begin().state
-    assert ["Undo the addition", "Undo the multiplication"] == state["plan"]
-    assert 1 == state["taught"]
-    assert ["undid + 3"] == state["recaps"]
-    assert ("8", 0) == (state["pending"]["expected"], state["pending"]["tries"])
+    assert state["plan"] == ["Undo the addition", "Undo the multiplication"]
+    assert state["taught"] == 1
+    assert state["recaps"] == ["undid + 3"]
+    assert (state["pending"]["expected"], state["pending"]["tries"]) == ("8", 0)
     assert state["steps"][0]["text"].startswith("We want x alone.")
 
 
@@ -118,7 +118,7 @@ def test_law(data):
 def test_one_check(said):
     """Every kind of model ends with one question, after the steps' ends or within the last."""
     played = Lesson().begin(said)
-    assert 1 == types(played).count("check")
+    assert types(played).count("check") == 1
     assert types(played).count("step.start") == types(played).count("step.end")
 
 
@@ -133,20 +133,20 @@ def test_questions_and_headings_are_text(said):
 def test_headings_only():
     """Numbered headings are steps, numbered by the server, and the last question is the check."""
     played = Lesson().begin(HEADINGS)
-    assert [(1, "Subtract 3"), (2, "Divide by 2")] == [(s.n, s.title) for s in named(played, "step.start")]
-    assert "What is x in 2x = 8?" == named(played, "check")[0].question
-    assert "4" == played.state["pending"]["expected"]
-    assert "This leaves x alone." == played.state["steps"][1]["text"]
+    assert [(s.n, s.title) for s in named(played, "step.start")] == [(1, "Subtract 3"), (2, "Divide by 2")]
+    assert named(played, "check")[0].question == "What is x in 2x = 8?"
+    assert played.state["pending"]["expected"] == "4"
+    assert played.state["steps"][1]["text"] == "This leaves x alone."
 
 
 def test_chatty():
     """Thoughts and a fence are dropped, and a step opens by itself at a line start."""
     played = Lesson().begin(CHATTY)
-    assert ["notice", "step.start", "check", "step.end"] == types(played)
-    assert "structure-implicit" == named(played, "notice")[0].code
+    assert types(played) == ["notice", "step.start", "check", "step.end"]
+    assert named(played, "notice")[0].code == "structure-implicit"
     assert played.text.startswith("Great question!")
     assert "```" not in played.text
-    assert "And what is x in 2x = 8?" == named(played, "check")[0].question
+    assert named(played, "check")[0].question == "And what is x in 2x = 8?"
 
 
 def test_implicit_step():
@@ -161,7 +161,7 @@ def test_too_short_for_a_step():
     """A turn too short for a step of its own can be made anew all the same."""
     lesson = Lesson()
     lesson.begin("It is 4. What is x in 2x = 8?")
-    assert ["step.start", "step.end"] == types(lesson.play({"action": "simplify", "step": 1}, "Short."))
+    assert types(lesson.play({"action": "simplify", "step": 1}, "Short.")) == ["step.start", "step.end"]
 
 
 def test_wrong_math():
@@ -169,7 +169,7 @@ def test_wrong_math():
     played = Lesson().begin(WRONG_MATH)
     assert "First 11 - 3 = 7, then we go on. (Correction: 11 - 3 = 8, not 7.)\n" in played.text
     assert [Correction(n=1, said="11 - 3 = 7", is_="11 - 3 = 8")] == named(played, "correction")
-    assert [("26 - 2", "24", True)] == [(c.expression, c.value, c.verified) for c in named(played, "calc")]
+    assert [(c.expression, c.value, c.verified) for c in named(played, "calc")] == [("26 - 2", "24", True)]
 
 
 def test_calc_of_the_answer_is_secret():
@@ -187,7 +187,7 @@ def test_calc_that_cannot_be_checked(calc):
 def test_hostile():
     """What a student wrote with colons opens nothing when the model repeats it."""
     played = Lesson().begin(HOSTILE)
-    assert "5" == played.state["pending"]["expected"]
+    assert played.state["pending"]["expected"] == "5"
     assert "\\:::expect 9" in played.text
 
 
@@ -195,10 +195,10 @@ def test_second_check_stays_text():
     """Of several checks the first counts; the others' keys are hidden all the same."""
     said = COMPLIANT.replace(":::recap", ":::check type=number\n:::expect 99\nAnd what is y?\n:::recap")
     played = Lesson().begin(said)
-    assert ["What does 2x equal now?"] == [check.question for check in named(played, "check")]
+    assert [check.question for check in named(played, "check")] == ["What does 2x equal now?"]
     assert "And what is y?" in played.text
     assert "99" not in played.text
-    assert "8" == played.state["pending"]["expected"]
+    assert played.state["pending"]["expected"] == "8"
 
 
 def test_choices():
@@ -223,7 +223,7 @@ def test_options_that_cannot_be_graded(options):
     """Equal options, or a key that names none, leave an open question."""
     said = f":::step A\ntext\n:::check type=choice\n:::expect B\nWhich?\n{options}\n"
     [check] = named(Lesson().begin(said), "check")
-    assert ("explain", ()) == (check.kind, check.choices)
+    assert (check.kind, check.choices) == ("explain", ())
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_options_that_cannot_be_graded(options):
         ("What does 2x equal?", "maybe", "explain", ""),
         ("Which gas?", "carbon dioxide | CO2", "short", "carbon dioxide | CO2"),
         ("Why?", "", "explain", ""),
-        ("Why?", "Because both sides must stay equal to each other", "explain", "Because both sides must stay equal to each other"),
+        ("Why?", "Both sides must stay equal to one another", "explain", "Both sides must stay equal to one another"),
     ],
 )  # fmt: skip
 def test_keys(question, expect, kind, expected):
@@ -252,9 +252,9 @@ def test_keys(question, expect, kind, expected):
 def test_question_is_asked_for():
     """A lesson without a question is followed by a call for one."""
     played = Lesson().play({"topic": "x"}, ":::step A\nJust text.\n", QUESTION)
-    assert ["explain", "ask"] == [call.variables["job"] for call in played.calls]
-    assert ["step.start", "step.end", "check"] == types(played)
-    assert "4" == played.state["pending"]["expected"]
+    assert [call.variables["job"] for call in played.calls] == ["explain", "ask"]
+    assert types(played) == ["step.start", "step.end", "check"]
+    assert played.state["pending"]["expected"] == "4"
     assert "Answer" not in played.text
 
 
@@ -283,7 +283,7 @@ def test_text_after_an_answer(deltas):
     """What explains a hidden answer is hidden too; a step after it is a step."""
     played = Lesson().begin(deltas)
     assert "Because" not in played.text
-    assert ["step.start", "step.end", "check", "step.start", "step.end"] == types(played)
+    assert types(played) == ["step.start", "step.end", "check", "step.start", "step.end"]
 
 
 ASKED = QUESTION + "### 2. Because\n:::recap x\n"
@@ -293,21 +293,21 @@ ASKED = QUESTION + "### 2. Because\n:::recap x\n"
 def test_only_a_question(deltas):
     """Of the answer to a call for a question, nothing after the expected answer counts."""
     played = Lesson().play({"topic": "x"}, ":::step A\nJust text.\n", deltas)
-    assert ["step.start", "step.end", "check"] == types(played)
-    assert [] == played.state["recaps"]
+    assert types(played) == ["step.start", "step.end", "check"]
+    assert played.state["recaps"] == []
 
 
 def test_template_question():
     """Where the model asks nothing at all, the server does."""
     played = Lesson().play({"topic": "x"}, ":::step A\nJust text.\n", "No.")
-    assert "What would you do next, and why?" == named(played, "check")[0].question
-    assert "explain" == played.state["pending"]["kind"]
+    assert named(played, "check")[0].question == "What would you do next, and why?"
+    assert played.state["pending"]["kind"] == "explain"
 
 
 def test_template_question_in_another_language():
     """The server's question is in the language of the lesson."""
     played = Lesson().play({"topic": "x", "language": "de"}, ":::step A\nNur Text.\n", "Nein.")
-    assert "Was würdest du als Nächstes tun, und warum?" == named(played, "check")[0].question
+    assert named(played, "check")[0].question == "Was würdest du als Nächstes tun, und warum?"
 
 
 def test_no_question_in_an_unknown_language():
@@ -326,16 +326,16 @@ def test_cut_and_continued():
         cut_off(":::step A\nSome text\n:::che"),
         COMPLIANT.split(":::calc")[1].partition("\n")[2],
     )
-    assert ["explain", "continue"] == [call.variables["job"] for call in played.calls]
+    assert [call.variables["job"] for call in played.calls] == ["explain", "continue"]
     assert played.calls[1].variables["shown"].endswith("Some text")
-    assert ["step.start", "step.end", "check"] == types(played)
+    assert types(played) == ["step.start", "step.end", "check"]
 
 
 def test_cut_expect_is_void():
     """What is expected is not what a cut line says."""
     said = cut_off(":::step A\ntext\n:::check type=number\nWhat does 2x equal?\n:::expect 2")
     played = Lesson().play({"topic": "x", "options": {"max_output_tokens": 50}}, said)
-    assert "" == played.state["pending"]["expected"]
+    assert played.state["pending"]["expected"] == ""
 
 
 def test_cut_in_a_word():
@@ -350,14 +350,14 @@ def test_cut_twice():
     """An answer that is cut again ends its step and says so; no sentence of ours is glued to it."""
     transform = USE_CASE.transform(USE_CASE.input(topic="x"), Context())
     why, said = finish(transform, [cut_off(":::step A\nSome"), cut_off("more. What is 1 + 1?")])
-    assert ("length", "### 1. A\n\nSome more. What is 1 + 1?") == (why, said)
+    assert (why, said) == ("length", "### 1. A\n\nSome more. What is 1 + 1?")
 
 
 def test_cut_by_the_caller():
     """A caller who wants no more is not given more."""
     played = Lesson().play({"topic": "x", "options": {"max_output_tokens": 5}}, cut_off(":::step A\nSome"))
-    assert 1 == len(played.calls)
-    assert ["step.start", "step.end"] == types(played)[:2]
+    assert len(played.calls) == 1
+    assert types(played)[:2] == ["step.start", "step.end"]
 
 
 # Answers
@@ -370,8 +370,8 @@ def test_right():
     played = lesson.answer("8", NEXT)
     assert Graded(check=named(first, "check")[0].check, verdict="right", reason="") == played.events[0]
     assert played.text.startswith("That's right.\n\n### 2. Undo the multiplication")
-    assert "Undo the multiplication" == played.calls[0].variables["next"]
-    assert 2 == played.state["taught"]
+    assert played.calls[0].variables["next"] == "Undo the multiplication"
+    assert played.state["taught"] == 2
 
 
 def test_grade_leaves_first():
@@ -388,8 +388,8 @@ def test_wrong():
     lesson.begin()
     before = lesson.pending["id"]
     played = lesson.answer("7", "Think of scales. Take 3 from both.")
-    assert ["grade", "step.start", "step.end", "check"] == types(played)
-    assert (1, "Undo the addition", 1) == (lambda s: (s.n, s.title, s.rev))(named(played, "step.start")[0])
+    assert types(played) == ["grade", "step.start", "step.end", "check"]
+    assert named(played, "step.start") == [StepStart(n=1, title="Undo the addition", rev=1)]
     assert played.text.startswith("Not quite yet.")
     assert played.text.endswith("Try again: What does 2x equal now?")
     assert (before, 1) == (lesson.pending["id"], lesson.pending["tries"])
@@ -402,11 +402,11 @@ def test_fresh_question_after_a_told_answer():
     lesson.begin()
     before = lesson.pending["id"]
     played = lesson.answer("7", "11 - 3 = 8, so 2x is 8.", QUESTION)
-    assert ["remediate", "ask"] == [call.variables["job"] for call in played.calls]
-    assert ["grade", "step.start", "step.end", "check"] == types(played)
-    assert "What is x in 3x = 12?" == lesson.pending["question"]
+    assert [call.variables["job"] for call in played.calls] == ["remediate", "ask"]
+    assert types(played) == ["grade", "step.start", "step.end", "check"]
+    assert lesson.pending["question"] == "What is x in 3x = 12?"
     assert before != lesson.pending["id"]
-    assert (1, ["worked_example"]) == (lesson.pending["tries"], lesson.pending["strategies"])
+    assert (lesson.pending["tries"], lesson.pending["strategies"]) == (1, ["worked_example"])
 
 
 def test_same_question_where_no_fresh_one_came():
@@ -432,9 +432,9 @@ def test_strategies_differ():
         played = lesson.answer("7", *says)
         jobs.append(played.calls[0].variables["job"])
         strategies.append(played.calls[0].variables["strategy"])
-    assert ["remediate"] * 4 + ["reveal"] == jobs
+    assert jobs == ["remediate"] * 4 + ["reveal"]
     assert len(set(strategies[:4])) == 4
-    assert "What is 3y?" == lesson.pending["question"]
+    assert lesson.pending["question"] == "What is 3y?"
 
 
 def test_expected_is_told_to_the_model_only_to_reveal_it():
@@ -442,7 +442,7 @@ def test_expected_is_told_to_the_model_only_to_reveal_it():
     lesson = Lesson()
     lesson.begin()
     played = lesson.answer("7", "Again.")
-    assert "" == played.calls[0].variables["expected"]
+    assert played.calls[0].variables["expected"] == ""
 
 
 def test_partial():
@@ -450,7 +450,7 @@ def test_partial():
     lesson = Lesson()
     lesson.begin()
     played = lesson.answer("4 + 4", "Work it out.")
-    assert "partial" == played.events[0].verdict
+    assert played.events[0].verdict == "partial"
     assert played.text.startswith("Partly right.")
 
 
@@ -460,8 +460,8 @@ def test_done():
     lesson.begin()
     lesson.answer("8", NEXT)
     played = lesson.answer("B", "You can undo both now.")
-    assert ["grade"] == types(played)
-    assert "That's right.\n\nYou can undo both now." == played.text
+    assert types(played) == ["grade"]
+    assert played.text == "That's right.\n\nYou can undo both now."
     assert played.state["done"]
 
 
@@ -470,8 +470,8 @@ def test_lesson_without_a_plan():
     lesson = Lesson()
     lesson.begin(HEADINGS)
     played = lesson.answer("4", "### 3. Another case\nWith 3x = 12.\n\nWhat is x in 5x = 10?\n")
-    assert 3 == named(played, "step.start")[0].n
-    assert ["grade"] == types(lesson.answer("2", "Done."))
+    assert named(played, "step.start")[0].n == 3
+    assert types(lesson.answer("2", "Done.")) == ["grade"]
 
 
 def test_message_after_the_end():
@@ -481,7 +481,7 @@ def test_message_after_the_end():
     lesson.answer("4", "### 3. Another case\nWith 3x = 12.\n\nWhat is x in 5x = 10?\n")
     lesson.answer("2", "Done.")
     played = lesson.play({"message": "Thanks! Where is this used?"}, "In recipes.")
-    assert ([], "In recipes.") == (types(played), played.text)
+    assert (types(played), played.text) == ([], "In recipes.")
 
 
 def test_judged():
@@ -489,17 +489,24 @@ def test_judged():
     lesson = Lesson()
     lesson.begin(":::step A\ntext\n:::check type=short\n:::expect chlorophyll\nWhat is green?\n")
     played = lesson.answer("the leaf's green stuff", "right", NEXT)
-    assert ["tutor-judge", None] == [call.prompt for call in played.calls]
-    assert ("right", "") == (played.events[0].verdict, played.events[0].reason)
+    assert [call.prompt for call in played.calls] == ["tutor-judge", None]
+    assert (played.events[0].verdict, played.events[0].reason) == ("right", "")
 
 
 @pytest.mark.parametrize(
     ("word", "verdict"),
     [
-        ("right", "right"), ("Right.", "right"), ("WRONG", "wrong"), ("incorrect", "wrong"), ("partial", "partial"),
-        ("<think>right?</think> wrong", "wrong"), ("unclear", "unclear"), ("perhaps", "unclear"), ("", "unclear"),
+        ("right", "right"),
+        ("Right.", "right"),
+        ("WRONG", "wrong"),
+        ("incorrect", "wrong"),
+        ("partial", "partial"),
+        ("<think>right?</think> wrong", "wrong"),
+        ("unclear", "unclear"),
+        ("perhaps", "unclear"),
+        ("", "unclear"),
     ],
-)  # fmt: skip
+)
 def test_words_of_the_classifier(word, verdict):
     """The classifier's first known word counts; without one nothing is clear."""
     lesson = Lesson()
@@ -512,8 +519,8 @@ def test_unclear_answer():
     lesson = Lesson()
     lesson.begin()
     played = lesson.answer("hm", "unclear", "It asks what 2x is.")
-    assert (["grade"], "clarify") == (types(played), played.calls[1].variables["job"])
-    assert 0 == lesson.pending["tries"]
+    assert (types(played), played.calls[1].variables["job"]) == (["grade"], "clarify")
+    assert lesson.pending["tries"] == 0
 
 
 # Messages
@@ -524,7 +531,7 @@ def test_message_that_is_an_answer(message):
     """Free text that can be graded is the answer."""
     lesson = Lesson()
     lesson.begin()
-    assert "right" == lesson.play({"message": message}, NEXT).events[0].verdict
+    assert lesson.play({"message": message}, NEXT).events[0].verdict == "right"
 
 
 @pytest.mark.parametrize(
@@ -536,7 +543,7 @@ def test_message_that_is_a_question(message):
     lesson.begin()
     before = lesson.pending
     played = lesson.play({"message": message}, "Because the other side must match.")
-    assert ([], "clarify") == (types(played), played.calls[0].variables["job"])
+    assert (types(played), played.calls[0].variables["job"]) == ([], "clarify")
     assert before == lesson.pending
 
 
@@ -544,21 +551,21 @@ def test_message_on_an_open_question():
     """A statement about an open question is judged."""
     lesson = Lesson()
     lesson.begin(":::step A\ntext\n:::check type=explain\nTell what you would do.\n")
-    assert "wrong" == lesson.play({"message": "I would add 3"}, "wrong", "Look again.").events[0].verdict
+    assert lesson.play({"message": "I would add 3"}, "wrong", "Look again.").events[0].verdict == "wrong"
 
 
 def test_unclear_message():
     """A remark that is no answer gets no grade."""
     lesson = Lesson()
     lesson.begin(":::step A\ntext\n:::check type=explain\nTell what you would do.\n")
-    assert [] == types(lesson.play({"message": "Nice weather today"}, "unclear", "Back to it."))
+    assert types(lesson.play({"message": "Nice weather today"}, "unclear", "Back to it.")) == []
 
 
 def test_message_while_nothing_waits():
     """Without a pending check a message goes on with the lesson."""
     lesson = Lesson()
     lesson.play({"topic": "x", "language": "tlh"}, ":::step A\nnuq.\n", "ghobe'.")
-    assert "explain" == lesson.play({"message": "go on"}, NEXT).calls[0].variables["job"]
+    assert lesson.play({"message": "go on"}, NEXT).calls[0].variables["job"] == "explain"
 
 
 # Steps made anew
@@ -571,7 +578,7 @@ def test_actions(action):
     lesson.begin()
     before = lesson.pending
     played = lesson.play({"action": action, "step": 1}, "Shorter text.")
-    assert ["step.start", "step.end"] == types(played)
+    assert types(played) == ["step.start", "step.end"]
     assert StepStart(n=1, title="Undo the addition", rev=1) == named(played, "step.start")[0]
     assert (before, "Shorter text.") == (lesson.pending, played.state["steps"][0]["text"])
 
@@ -580,7 +587,7 @@ def test_actions_without_a_number():
     """Without a number it is the last step that is made anew."""
     lesson = Lesson()
     lesson.begin(HEADINGS)
-    assert 2 == named(lesson.play({"action": "simplify"}, "x"), "step.start")[0].n
+    assert named(lesson.play({"action": "simplify"}, "x"), "step.start")[0].n == 2
 
 
 def test_another_way_differs():
@@ -602,8 +609,8 @@ def test_heading_of_a_step_made_anew():
     played = lesson.play(
         {"action": "simplify", "step": 1}, ":::step 1 New title\nText.\n### Step 2: More\nMore.\n"
     )
-    assert ["step.start", "step.end"] == types(played)
-    assert "### 1. Undo the addition\n\nText.\n\n**More**\n\nMore." == played.text
+    assert types(played) == ["step.start", "step.end"]
+    assert played.text == "### 1. Undo the addition\n\nText.\n\n**More**\n\nMore."
 
 
 def test_check_of_a_step_made_anew():
@@ -615,7 +622,7 @@ def test_check_of_a_step_made_anew():
     )
     assert "check" not in types(played)
     assert "77" not in played.text
-    assert "8" == lesson.pending["expected"]
+    assert lesson.pending["expected"] == "8"
 
 
 # What is refused
@@ -689,7 +696,7 @@ def test_written():
     """What the caller wrote is counted, in every field."""
     first = USE_CASE.input(topic="a", level="b", language="de")
     later = USE_CASE.input.model_validate({"session": "s", "answer": {"check": "c", "value": "d"}})
-    assert [["a", "b", "de"], ["d"]] == [list(first.written()), list(later.written())]
+    assert [list(first.written()), list(later.written())] == [["a", "b", "de"], ["d"]]
 
 
 # Stopped
@@ -707,12 +714,12 @@ def test_stopped_in_a_step():
         states += [value.state] if isinstance(value, Remember) else []
         value = next(transform)
     transform.close()
-    assert [("A", "")] == [(s["title"], s["text"]) for s in states[-1]["steps"]]
+    assert [(s["title"], s["text"]) for s in states[-1]["steps"]] == [("A", "")]
     context = Context(state=states[-1])
     again = drive(
         USE_CASE, {"session": "s", "message": "go on"}, lambda _c: "All of it. What is 1 + 1?", context
     )
-    assert [(1, 1)] == [(s.n, s.rev) for s in named(again, "step.start")]
+    assert [(s.n, s.rev) for s in named(again, "step.start")] == [(1, 1)]
 
 
 def test_stopped_after_the_grade():
@@ -722,7 +729,7 @@ def test_stopped_after_the_grade():
     body = {"session": "s", "answer": {"check": lesson.pending["id"], "value": "7"}}
     transform = USE_CASE.transform(USE_CASE.input.model_validate(body), lesson.context)
     next(transform)
-    assert 1 == next(transform).state["pending"]["tries"]
+    assert next(transform).state["pending"]["tries"] == 1
 
 
 def test_model_is_told_that_it_was_stopped():
@@ -740,15 +747,43 @@ def test_model_is_told_that_it_was_stopped():
 def test_compact():
     """A small model is asked for the lesson and for the question separately, and stopped in time."""
     played = Lesson(compact=True).play({"topic": "x"}, "### 1. A\ntext\n", QUESTION)
-    assert [("explain", ("### 4",)), ("ask", ())] == [(c.variables["job"], c.stop) for c in played.calls]
-    assert ["step.start", "step.end", "check"] == types(played)
+    assert [(c.variables["job"], c.stop) for c in played.calls] == [("explain", ("### 4",)), ("ask", ())]
+    assert types(played) == ["step.start", "step.end", "check"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "exercise"),
+    [("Solve 2x + 3 = 11", "Solve 2x + 3 = 11"), ("Photosynthesis", "")],
+)
+def test_exercise_of_the_subject(subject, exercise):
+    """A subject that is an exercise is set again with other numbers."""
+    played = Lesson(compact=True).play({"topic": subject}, "### 1. A\ntext\n", QUESTION)
+    assert exercise == played.calls[1].variables["exercise"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "exercise"),
+    [
+        ("Question: What is x in 3x = 12?\nAnswer: 4", "What is x in 3x = 12?"),
+        ("Question: How much is it?\nAnswer: 4", "Sums: How much is it?"),
+        ("Question: What is green?\nAnswer: chlorophyll", ""),
+    ],
+)
+def test_exercise_of_a_question(asked, exercise):
+    """A question for a number is an exercise; one that names none belongs to its subject."""
+    lesson = Lesson(compact=True)
+    lesson.play({"topic": "Sums"}, "### 1. A\ntext\n", asked)
+    assert (
+        exercise
+        == lesson.answer("99", *(["wrong"] if not exercise else []), "Again.").calls[-1].variables["exercise"]
+    )
 
 
 def test_compact_has_no_history():
     """A small model reads no earlier turns."""
     lesson = Lesson(compact=True)
     lesson.play({"topic": "x"}, "### 1. A\ntext\n", QUESTION)
-    assert () == lesson.answer("5", "Again.").calls[0].history
+    assert lesson.answer("5", "Again.").calls[0].history == ()
 
 
 def test_language_and_level_may_change():
@@ -756,4 +791,4 @@ def test_language_and_level_may_change():
     lesson = Lesson()
     lesson.begin()
     played = lesson.play({"message": "Why?", "language": "de", "level": "adult"}, "Darum.")
-    assert ("German", "adult") == (played.calls[0].variables["language"], played.state["level"])
+    assert (played.calls[0].variables["language"], played.state["level"]) == ("German", "adult")
