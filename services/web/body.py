@@ -36,10 +36,11 @@ class StreamBody:
         self._environ = environ
         self._stream = stream
         self._heartbeat_s = heartbeat_s
-        self._reader = Reader(stream, after=after)
-        self._open = ExitStack()
-        self._open.callback(self._reader.close)
-        self._open.callback(HangUp(environ, self._reader.leave).close)
+        with ExitStack() as opened:
+            self._reader = Reader(stream, after=after)
+            opened.callback(self._reader.close)
+            opened.callback(HangUp(environ, self._reader.leave).close)
+            self._open = opened.pop_all()
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came in one piece as one piece; the first item takes the head with it."""

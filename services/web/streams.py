@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,14 +97,9 @@ class StreamRoutes:
         )
 
     def _in_one_piece(self, stream: Stream) -> Response:
-        reader = Reader(stream)
-        watch = HangUp(request.environ, reader.leave)
-        try:
+        with closing(Reader(stream)) as reader, closing(HangUp(request.environ, reader.leave)):
             for _ in reader.batches(self.core.settings.heartbeat_s):
                 pass
-        finally:
-            watch.close()
-            reader.close()
         if stream.log.end is None:
             return Response(status=204)  # the caller has left; nobody reads this
         events = stream.log.after(0)

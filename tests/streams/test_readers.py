@@ -1,11 +1,13 @@
 """Readings of one log: numbers, heartbeats, coming and going."""
 
+from collections.abc import Callable
 from itertools import islice
 
 import gevent
 import pytest
 
 from services.events import Event, FinishReason, Text
+from services.streams.log import Log
 from services.streams.readers import Reader
 from services.streams.stream import Stopped, Stream
 from tests.streams.fake_clock import FakeClock
@@ -169,6 +171,37 @@ def test_a_reader_that_left_is_no_longer_woken() -> None:
     stream.log.append(A)
     settle()
     assert got == [(1, [START]), (2, [A])]
+
+
+class CountingLog(Log):
+    """A log that knows how many watch it."""
+
+    watching = 0
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        super().watch(wake)
+        self.watching += 1
+
+    def unwatch(self, wake: Callable[[], None]) -> None:
+        super().unwatch(wake)
+        self.watching -= 1
+
+
+def test_a_log_does_not_remember_who_left() -> None:
+    """A stream that is read again and again keeps nothing of its readers."""
+    log = CountingLog()
+    stream = Stream(id="x", owner="o", use_case="u", model="m", clock=FakeClock(), log=log)
+    for _ in range(3):
+        Reader(stream).close()
+    assert log.watching == 0
+
+
+def test_leaving_stops_the_stream_at_once() -> None:
+    """Also while the server is still busy with writing to who has left."""
+    stream = running(START)
+    reasons = stopped(stream)
+    Reader(stream).leave()
+    assert reasons == ["disconnected"]
 
 
 def test_leaving_ends_a_reading_that_waits() -> None:

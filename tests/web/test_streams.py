@@ -389,6 +389,19 @@ def test_the_socket_is_not_watched_after_the_answer() -> None:
         other.close()
 
 
+@pytest.mark.parametrize("accept", [NDJSON, JSON])
+def test_a_socket_that_cannot_be_watched_leaves_no_reader_behind(accept: str) -> None:
+    """A connection that is gone already: the stream ends, nobody pays for an answer without a reader."""
+    ours, client = pair()
+    ours.close()
+    with client:
+        stage = waiting()
+        environ = {"gunicorn.socket": ours}
+        assert stage.call("POST", "/v1/echo", accept=accept, data="{}", environ=environ).status == 500
+        settle()
+        assert stage.provider.open == []
+
+
 @pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
 def test_a_cut_is_a_reset_where_there_are_no_chunks(protocol: str) -> None:
     """In HTTP/1.0 an orderly close is a whole answer, so there the connection is reset."""
