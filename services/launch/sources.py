@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, Queue
 from tempfile import TemporaryDirectory
 from typing import Protocol, TypeAlias
 
@@ -53,17 +54,20 @@ class Hub:
     name: str = "the model hub"
 
     def answers(self, within_s: float = HUB_ANSWERS_S) -> bool:
-        """Tell whether the hub answers in time; also the name's look-up counts."""
-        answered = threading.Event()
-        threading.Thread(target=self._ask, args=(answered,), daemon=True).start()
-        return answered.wait(within_s) and answered.is_set()
+        """Tell whether the hub answers in time; a slow look-up of its name counts too."""
+        outcome: Queue[bool] = Queue()
+        threading.Thread(target=self._ask, args=(outcome,), daemon=True).start()
+        try:
+            return outcome.get(timeout=within_s)
+        except Empty:
+            return False
 
-    def _ask(self, answered: threading.Event) -> None:
+    def _ask(self, outcome: Queue[bool]) -> None:
         try:
             with self._open("bytes=0-3", HUB_ANSWERS_S):
-                answered.set()
+                outcome.put(item=True)
         except (OSError, http.client.HTTPException):
-            return  # nobody there: the wait ends by itself
+            outcome.put(item=False)
 
     def read(self, part: Part, seen: Seen) -> Iterator[bytes]:
         """Read one range of the file."""

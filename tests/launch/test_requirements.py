@@ -1,6 +1,10 @@
 """What is installed is pinned, hashed, and the same for running and for checking."""
 
+import ast
 import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -45,3 +49,30 @@ def test_how_to_renew(name):
 def test_checks_run_on_what_runs():
     """What checks is installed beside the very releases that run."""
     assert pins("requirements") <= pins("requirements-dev")
+
+
+def imported(*roots: str) -> Iterator[str]:
+    """Give the top-level names that the Python files below import."""
+    for path in (file for root in roots for file in [*ROOT.glob(root)]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("roots", "files"),
+    [
+        (("app.py", "gunicorn.conf.py", "services/**/*.py"), ("requirements", "requirements-embedded")),
+        (("tests/**/*.py", "bench/**/*.py"), ("requirements-dev",)),
+    ],
+    ids=["runs", "checks"],
+)
+def test_imports_are_installed(roots, files):
+    """Every package that is imported is pinned for where it is imported."""
+    ours = {path.stem for path in ROOT.iterdir()} | {path.stem for path in (ROOT / "bench").iterdir()}
+    foreign = set(imported(*roots)) - sys.stdlib_module_names - ours
+    owners = packages_distributions()
+    needed = {owner.lower().replace("_", "-") for name in foreign for owner in owners.get(name, [name])}
+    assert needed <= {package for name in files for package, _ in pins(name)}
