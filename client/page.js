@@ -66,7 +66,7 @@ const PROBLEMS = {
   overloaded: ["The server is busy", "Wait a moment, then try again."],
   "shutting-down": ["The server is being restarted", "Try again in a few seconds."],
   "provider-error": ["The model did not answer properly", "It is not your fault. Try again in a moment."],
-  "provider-incomplete": ["The model stopped in the middle", "What you see is not the whole answer. Try again."],
+  "provider-incomplete": ["The model stopped in the middle", "Its answer is not whole. Try again."],
   "provider-rejected": ["The model refused the request", "The operator has to look at the account or the model that is set."],
   "provider-timeout": ["The model took too long", "Try again, or send a shorter text."],
 };
@@ -99,7 +99,7 @@ function explained(error) {
     return { title: "The answer arrived damaged", advice: "Something on the way changed it. Try again.", again: true };
   }
   if (error instanceof GlossInterrupted && error.id !== null) {
-    return { title: "The connection broke", advice: "What you see is not the whole answer.", again: true };
+    return { title: "The connection broke", advice: "The answer is not whole.", again: true };
   }
   if (!(error instanceof GlossInterrupted)) {
     console.error(error);
@@ -409,7 +409,6 @@ class Activity {
     wire.begin(useCase, fields);
     const outcome = await this.#outcome(useCase, fields);
     this.#reading = null;
-    spoken.flush();
     this.#view.end(outcome);
   }
 
@@ -474,7 +473,7 @@ const HEADING = /^#{1,6}\s/;
 const FENCE = /^\s{0,3}(```|~~~)/;
 const INLINE = /(\*\*[^*\n]+\*\*|`[^`\n]+`|(?<![\w*])\*(?=\S)[^*\n]+(?<=\S)\*(?![\w*]))/;
 
-/** Shows an explanation as it comes: the open block as written, finished ones set as prose. */
+/** Shows an explanation as it comes: the open block as written, finished ones set as prose, and said. */
 class Prose {
   element = el("div", { className: "prose", dir: "auto" });
   #tail = el("p", { className: "tail" });
@@ -561,6 +560,7 @@ class Prose {
     [this.#lines, this.#fence] = [[], null];
     this.#tail.remove();
     this.element.append(element);
+    spoken.say(element.textContent);
   }
 }
 
@@ -698,6 +698,7 @@ class Translate {
   }
 
   end(outcome) {
+    spoken.flush(this.#last.tag);
     const cut = cutOf(outcome);
     const later = [...this.#renderings.values()].slice([...this.#renderings.values()].indexOf(this.#last));
     for (const rendering of this.#renderings.values()) rendering.end(later.includes(rendering) ? cut : "");
@@ -735,7 +736,7 @@ class Translate {
   #addTarget(tag) {
     const select = el("select", { "aria-label": "Language to translate into" });
     fillLanguages(select, tag);
-    const remove = el("button", { type: "button", className: "remove", title: "Remove this language" }, "×");
+    const remove = el("button", { type: "button", className: "remove", "aria-label": "Remove this language", textContent: "×" });
     const pill = el("span", { className: "pill" }, select, remove);
     remove.addEventListener("click", () => {
       pill.remove();
@@ -998,7 +999,6 @@ class Tutor {
     text: ({ text }) => {
       this.#written = this.#prose();
       this.#written.push(text);
-      spoken.feed(text);
     },
     "step.start": ({ n, title }) => this.#beginStep(n, title),
     "step.end": () => this.#endStep(),
@@ -1030,7 +1030,6 @@ class Tutor {
     this.#turn.prose = null;
     this.#step = this.#asked.step?.n === n ? this.#asked.step : this.#newStep(n);
     this.#step.begin(title);
-    spoken.flush();
     spoken.say(`Step ${n}: ${title}.`);
   }
 
@@ -1046,7 +1045,6 @@ class Tutor {
   #endStep() {
     this.#step?.end();
     this.#step = null;
-    spoken.flush();
   }
 
   #check(event) {
