@@ -16,7 +16,7 @@ from tests.upstream.steps import End, Fin, Rst
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 POST = "POST /v1/chat/completions HTTP/1.1\r\n"
-ARGUMENTS = {"refuses": ["stop"], "retry-after": ["7"], "should-retry": ["503", "true"], "say": ["Hola"]}
+ARGUMENTS = {"refuses": ["stop"], "retry-after": ["7"], "should-retry": ["503", "true"], "say": ["SG9sYQ"]}
 
 
 def body_of(model, **more):
