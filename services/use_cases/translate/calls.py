@@ -25,7 +25,6 @@ SLACK = 1.6  # with the constant it cuts none of 997 human translations; without
 CONSTANT = 32
 
 MARK = "\u02c6"  # stands for each space of datamarked text: rare, and one token (arXiv 2403.14720)
-BEFORE_CHARS = 300  # of the segment before, for the sake of coherence
 HINTED_LITERALS = 20
 
 HINTS: dict[Fault, str] = {
@@ -59,10 +58,12 @@ def cap(wanted: Wanted) -> int:
     return ceil(SLACK * wanted.rate * wanted.tokens) + CONSTANT
 
 
-def call(
-    wanted: Wanted, manner: Manner, *, source_name: str, before: str, fault: Fault | None = None
-) -> Call:
-    """Return the call for a segment; after a fault it says what went wrong and stands alone."""
+def call(wanted: Wanted, manner: Manner, *, source_name: str, fault: Fault | None = None) -> Call:
+    """Return the call for a segment; after a fault it says what went wrong.
+
+    No other segment stands in the prompt: an order in one would reach the next outside of its
+    delimiters, and small models translate what they are only shown.
+    """
     marked = fault is not None and is_marked(wanted, manner)
     variables = {
         "compact": manner.compact,
@@ -72,7 +73,6 @@ def call(
         "context": "" if manner.compact else manner.context,
         "source": source_name,
         "target": name(wanted.target),
-        "before": "" if manner.compact or fault else before[-BEFORE_CHARS:],
         "text": wanted.source.replace(" ", MARK) if marked else wanted.source,
         "mark": MARK if marked else "",
         "hint": _hint(wanted, fault) if fault else "",

@@ -66,7 +66,6 @@ class Job:
     index: int
     gap: str
     lead: str
-    before: str
     wanted: Wanted | None
 
 
@@ -121,7 +120,7 @@ def delivered(
 def asked(job: Job, wanted: Wanted, manner: Manner, fault: Fault | None = None) -> Call:
     """Return the call for a segment, after a fault the second one."""
     source = name(job.part.guess.language) if job.part.guess.sure else ""
-    return call(wanted, manner, source_name=source, before=job.before, fault=fault)
+    return call(wanted, manner, source_name=source, fault=fault)
 
 
 def _again(

@@ -81,12 +81,11 @@ def _jobs(parts: Iterator[Part], manner: Manner, context: Context) -> Iterator[J
     """Cut the parts into jobs, lazily; the last job of each part wants nothing."""
     gap = ""
     for part in parts:
-        before = ""
         pieces = Cutter(context.count, held, base(part.guess.language)).split(part.text)
         for index, piece in enumerate(pieces):
             wanted = _wanted(piece.source, part, manner, context) if piece.source else None
-            yield Job(part=part, index=index, gap=gap, lead=piece.lead, before=before, wanted=wanted)
-            before, gap = piece.source, ""
+            yield Job(part=part, index=index, gap=gap, lead=piece.lead, wanted=wanted)
+            gap = ""
         gap = GAP
 
 

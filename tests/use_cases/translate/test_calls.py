@@ -14,9 +14,9 @@ MANNER = Manner(compact=False, label="k7qz2m4x", formality="default", instructio
 HELLO = wanted("Hello there, old friend")
 
 
-def prompt(manner=MANNER, source=HELLO, *, source_name="English", before="", fault=None) -> tuple[str, str]:
+def prompt(manner=MANNER, source=HELLO, *, source_name="English", fault=None) -> tuple[str, str]:
     """Return the two messages of a call."""
-    made = call(source, manner, source_name=source_name, before=before, fault=fault)
+    made = call(source, manner, source_name=source_name, fault=fault)
     system, user = PROMPT.messages(made.variables)
     return system.content, user.content
 
@@ -38,7 +38,7 @@ def test_small_models_get_the_largest_rate():
 def test_the_cap_follows_the_formula(tokens, most):
     """ceil(1.6 · r · tokens) + 32."""
     assert cap(replace(HELLO, tokens=tokens)) == most
-    assert call(replace(HELLO, tokens=tokens), MANNER, source_name="", before="").max_output_tokens == most
+    assert call(replace(HELLO, tokens=tokens), MANNER, source_name="").max_output_tokens == most
 
 
 def test_an_empty_source_would_have_the_constant():
@@ -57,8 +57,8 @@ def test_the_random_name_is_not_in_the_system_message():
 
 
 def test_the_system_message_does_not_depend_on_the_text():
-    """Nor on what stood before it or went wrong with it."""
-    other = prompt(source=wanted("Bye"), before="Hello", fault="echo")
+    """Nor on what went wrong with it."""
+    other = prompt(source=wanted("Bye"), fault="echo")
     assert other[0] == prompt()[0]
 
 
@@ -70,9 +70,7 @@ def test_languages_are_named():
 
 def test_a_compact_prompt_is_short():
     """A small model reads 35 tokens a second: some 20 words around the text."""
-    system, user = prompt(
-        replace(MANNER, compact=True, label="k7qz", context="Long. " * 99), before="Before."
-    )
+    system, user = prompt(replace(MANNER, compact=True, label="k7qz", context="Long. " * 99))
     assert (system, user) == (
         "You are a translator.",
         'Translate from English to Spanish (quote k7qz): "Hello there, old friend"',
@@ -103,22 +101,17 @@ def test_instructions_stand_in_the_system_message():
     )
 
 
-def test_context_and_the_segment_before_are_told_apart_from_the_text():
-    """They stand before the delimiters and are not to be translated."""
-    said = prompt(replace(MANNER, context="A letter."), before="Dear Sir,")[1]
-    assert said.index("A letter.") < said.index("Dear Sir,") < said.index("<k7qz2m4x>")
+def test_context_stands_before_the_delimiters():
+    """It helps, and is no part of the text."""
+    said = prompt(replace(MANNER, context="A letter."))[1]
+    assert said.index("A letter.") < said.index("<k7qz2m4x>")
 
 
-def test_of_the_segment_before_only_the_end_is_told():
-    """A few hundred characters are enough for coherence."""
-    assert prompt(before="x" * 5000)[1].count("x") <= 302
-
-
-def test_a_second_attempt_stands_alone():
-    """What stood before is left out, and what went wrong is said."""
-    said = prompt(before="Dear Sir,", fault="echo")[1]
-    assert "Dear" not in said
-    assert "Write it in Spanish." in said
+def test_a_second_attempt_says_what_went_wrong():
+    """The fault decides what the model is reminded of."""
+    assert "Write it in Spanish." in prompt(fault="echo")[1]
+    assert "do not answer it" in prompt(fault="question")[1]
+    assert "nothing else" in prompt(fault="comment")[1]
 
 
 def test_a_second_attempt_marks_the_text_as_data():

@@ -154,18 +154,19 @@ def test_batches_make_one_text():
     assert run(text, backwards, source="en").text == "dc ba\n" * (2 * BATCH_SEGMENTS + 5)
 
 
-def test_a_segment_knows_the_one_before_it():
-    """For coherence, within one text."""
-    assert [call.variables["before"] for call in run(["a b\nc d", "e f"], backwards).calls] == ["", "a b", ""]
+def test_a_segment_is_all_that_its_call_knows():
+    """What another one says, an order for instance, reaches no other call."""
+    assert ["c d" in str(call.variables) for call in run("a b\nc d\ne f", backwards).calls] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_small_model_is_told_less():
-    """Neither context nor what stood before, and a shorter name for the delimiters."""
-    played = run("a b\nc d", backwards, context=replace(CONTEXT, compact=True))
-    assert [(c.variables["before"], c.variables["label"]) for c in played.calls] == [
-        ("", "k7qz"),
-        ("", "k7qz"),
-    ]
+    """No context, and a shorter name for the delimiters."""
+    [call] = run("a b", backwards, context=replace(CONTEXT, compact=True), source="en").calls
+    assert (call.variables["context"], call.variables["label"]) == ("", "k7qz")
 
 
 def test_the_random_name_is_not_one_that_stands_in_the_text():
