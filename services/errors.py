@@ -136,9 +136,7 @@ class NotAcceptable(GlossError):
     status = 406
     slug = "not-acceptable"
     title = "No encoding that you accept is spoken here"
-    meaning = (
-        "Accept one of text/plain, application/x-ndjson, text/event-stream, application/json."
-    )
+    meaning = "Accept one of text/plain, application/x-ndjson, text/event-stream, application/json."
 
 
 class RequestTimeout(GlossError):
