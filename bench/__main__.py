@@ -35,6 +35,7 @@ def main() -> None:
     """Measure, print, write; exits with 1 if an experiment did not do what it measures."""
     arguments = _arguments()
     machine.allow_many_files()
+    machine.take_precedence()
     machine.pin(machine.FEEDER_CORE)
     relays = [relay for relay in ALL if _named(relay, arguments.relays) and not _left_out(relay)]
     measures = [measure for measure in MEASURES if arguments.only in measure.title]

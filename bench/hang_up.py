@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bench.client import Client, Stream, client
+from bench.client import BrokenRunError, Client, Stream, client
 from bench.control import Upstream
 from bench.feeder import Plan, Told
 from bench.measure import Column, Figures, Measure, Scale, percentile
@@ -47,8 +47,12 @@ def _at(moment: Moment, relay: Running, upstream: Upstream, tries: int) -> Figur
         left = list(_leavers(reader, relay, tries))
     told = _settled(upstream, tries)
     upstream.forget()
-    delays = [_delay_ms(stream, told[stream.tag]) for stream in left]
-    after = [_chunks_after(stream, told[stream.tag]) for stream in left]
+    asked = [(stream, told[stream.tag]) for stream in left if stream.tag in told]
+    if not asked:
+        message = f"{relay.relay.name}: every reader left before the provider was asked"
+        raise BrokenRunError(message)
+    delays = [_delay_ms(stream, one) for stream, one in asked]
+    after = [_chunks_after(stream, one) for stream, one in asked]
     return {
         f"{moment.key}_ms_p50": percentile(delays, 50),
         f"{moment.key}_ms_p99": percentile(delays, 99),
