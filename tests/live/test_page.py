@@ -14,6 +14,7 @@ from tests.live.service import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install -r requirements-dev.txt")
 expect = playwright.expect
+expect.set_options(timeout=20_000)  # a busy machine is no finding
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -76,21 +77,21 @@ class Visit:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(url)
 
-    def answers(self, *models):
-        """Let the next requests be answered as these models do."""
+    def answers(self, *models, **fields):
+        """Let the next requests be answered as these models do; ``fields`` are sent instead."""
         left = list(models)
 
         def name_model(route):
             model = left.pop(0) if len(left) > 1 else left[0]
-            body = {**route.request.post_data_json, "options": {"model": model}}
+            body = {**route.request.post_data_json, **fields, "options": {"model": model}}
             route.continue_(post_data=json.dumps(body))
 
         self.page.unroute_all()
         self.page.route(re.compile(r"/v1/(translate|tutor)$"), name_model)
 
-    def translate(self, text, model):
-        self.answers(model)
-        self.page.get_by_label("Text to translate").fill(text)
+    def translate(self, source, model, **fields):
+        self.answers(model, **fields)
+        self.page.get_by_label("Text to translate").fill(source)
         self.page.get_by_role("button", name="Translate", exact=True).click()
 
     def begin(self, *models):
@@ -204,7 +205,7 @@ def test_an_answer_that_broke_off_is_never_shown_as_whole(visit):
 def test_a_refusal_is_told_in_a_persons_words(visit):
     """A problem before the first byte is a sentence, with the way to read more."""
     opened = visit()
-    opened.translate("Good morning " * 70_000, "ok:5")
+    opened.translate("Good morning to you all.", "ok:5", text="Good morning " * 70_000)
     expect(opened.text(".note strong")).to_have_text("The text is too long")
     expect(opened.text(".note")).to_contain_text(re.compile(r"It has [\d,]+ tokens, and [\d,]+ are allowed"))
     with opened.context.expect_page() as about:
@@ -378,3 +379,4 @@ def test_where_there_are_keys_the_page_asks_for_one(visit, upstream, tmp_path):
         opened.page.get_by_role("button", name="Forget the key").click()
         opened.page.reload()
         expect(opened.page.get_by_role("button", name="Forget the key")).to_be_hidden()
+        opened.context.close()  # else the service waits for it while it shuts down
