@@ -44,6 +44,12 @@ class Draft:
         return cls(concept=found.get("concept", "")[:80], declared=found.get("type", ""))
 
 
+def option(args: str) -> tuple[str, str]:
+    """Read ``A Title``: the option's letter and its text."""
+    label, _, body = args.partition(" ")
+    return label.strip(").:(").upper()[:1], body.strip()
+
+
 def made(draft: Draft, *, n: int, new_id: Callable[[], str], language: Language) -> Check | None:
     """Return the check, or None where nothing was asked."""
     question = _question(draft.text)

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from services.events import Event
+from services.use_cases.tutor import arithmetic
 from services.use_cases.tutor.grading import Verdict
 
 CheckType: TypeAlias = Literal["number", "short", "choice", "explain"]
@@ -56,6 +57,15 @@ class Calc(Event, frozen=True, tag="calc"):
     expression: str
     value: str
     verified: bool
+
+    @classmethod
+    def worked_out(cls, expression: str) -> "Calc | None":
+        """Return the calculation with our value, or None where it cannot be worked out here."""
+        try:
+            value = arithmetic.value(arithmetic.plain(expression))
+        except arithmetic.NotArithmeticError:
+            return None
+        return cls(expression=expression, value=arithmetic.shown(value), verified=True)
 
 
 class Correction(Event, frozen=True, tag="correction"):

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
 
 from services.events import Event, Notice, Text
 from services.streams.use_case import Remember
-from services.use_cases.tutor import arithmetic, checks
-from services.use_cases.tutor.arithmetic import NotArithmeticError
+from services.use_cases.tutor import checks
 from services.use_cases.tutor.checks import Draft
 from services.use_cases.tutor.directives import Item, Mark
 from services.use_cases.tutor.events import Calc, StepEnd, StepStart
 from services.use_cases.tutor.grading import same_value
 from services.use_cases.tutor.phrases import Language
-from services.use_cases.tutor.policy import APPLY, MAX_PLAN, Move
+from services.use_cases.tutor.policy import Move
 from services.use_cases.tutor.repair import MAX_TITLE, last_question
 from services.use_cases.tutor.state import Check, State, Step, dump
-from services.use_cases.tutor.writer import Writer
+from services.use_cases.tutor.writer import Value, Writer, joined
 
 IMPLICIT_AFTER = 200  # characters without a mark; then a step opens by itself
-
-Value: TypeAlias = Event | Remember
 
 _NUMBER = re.compile(r"^\d+(?:[.:)]+\s*|\s+|$)")
 
@@ -80,7 +76,7 @@ class Lesson:
             if self.is_answered:
                 break
             values += self._mark(item) if isinstance(item, Mark) else self._prose(item)
-        return _joined(values)
+        return joined(values)
 
     def open_again(self, step: Step) -> list[Value]:
         """Open a step that is made anew, under its number and title."""
@@ -88,11 +84,11 @@ class Lesson:
 
     def settle(self) -> list[Value]:
         """End the line and the question that stand open, not the step."""
-        return _joined([*self._keep(self._writer.end()), *self._close_check()])
+        return joined([*self._keep(self._writer.end()), *self._close_check()])
 
     def end(self) -> list[Value]:
         """Close what is open; the turn may still go on with a question."""
-        return _joined([*self.settle(), *self._close_step()])
+        return joined([*self.settle(), *self._close_step()])
 
     def ask_last_question(self) -> list[Value]:
         """Make the last sentence with a question mark the check, if there is one."""
@@ -119,13 +115,14 @@ class Lesson:
 
     def finish(self) -> Remember:
         """Keep what was taught; without a plan it was the plan, and applying it is still to come."""
-        teaches, state = self._move.teaches, self.state
-        if teaches and not self._given and self.text:
-            state.add(Step(n=state.last_n + 1, title=state.subject[:MAX_TITLE], text=self.text))
-            state.taught += 1
-        if not state.plan and state.taught:
-            state.plan = [*(step.title for step in state.steps), APPLY]
+        if self._move.teaches and not self._given and self.text:
+            self.state.add(self._untitled(self.text))
+            self.state.taught += 1
+        self.state.make_plan_of_steps()
         return self._remember()
+
+    def _untitled(self, text: str = "") -> Step:
+        return Step(n=self.state.last_n + 1, title=self.state.subject[:MAX_TITLE], text=text)
 
     def _mark(self, mark: Mark) -> list[Value]:
         match mark.name:
@@ -140,7 +137,7 @@ class Lesson:
             case "expect":
                 self._expect("" if mark.cut else mark.args)
             case "plan":
-                self._plan("" if mark.cut else mark.args)
+                self.state.make_plan("" if mark.cut else mark.args)
             case "recap":
                 self.state.recap(mark.args)
             case _:  # end, hint, say
@@ -165,8 +162,7 @@ class Lesson:
         if not wanted or self._plain < IMPLICIT_AFTER:
             return []
         notice = Notice(code="structure-implicit", detail="The model named no steps; one was opened.")
-        step = Step(n=self.state.last_n + 1, title=self.state.subject[:MAX_TITLE])
-        return [notice, *self._open(step, heading=False)]
+        return [notice, *self._open(self._untitled(), heading=False)]
 
     def _begin_step(self, title: str) -> list[Value]:
         self._line_start = True
@@ -207,11 +203,10 @@ class Lesson:
         return closed
 
     def _choice(self, args: str) -> list[Value]:
-        label, _, body = args.partition(" ")
-        label = label.strip(").:(").upper()[:1]
+        label, body = checks.option(args)
         if self._draft and body:
-            self._draft.choices.append((label, body.strip()))
-        return self._keep(self._writer.write(f"{label}) {body.strip()}\n"))
+            self._draft.choices.append((label, body))
+        return self._keep(self._writer.write(f"{label}) {body}\n"))
 
     def _expect(self, expected: str) -> None:
         if self._draft and not self._draft.expected:
@@ -222,20 +217,9 @@ class Lesson:
 
     def _calc(self, args: str) -> list[Value]:
         """Show our value, whatever the model's was; a value that is asked for stays hidden."""
-        expression = args.rpartition("=")[0]
-        secret = self._draft or self.check or self.state.pending
-        try:
-            value = arithmetic.shown(arithmetic.value(arithmetic.plain(expression)))
-        except NotArithmeticError:
-            return []
-        if secret and secret.expected and same_value(value, secret.expected):
-            return []
-        return [Calc(expression=expression.strip(), value=value, verified=True)]
-
-    def _plan(self, args: str) -> None:
-        titles = [title.strip() for title in args.split("|") if title.strip()]
-        if not self.state.plan:
-            self.state.plan = titles[:MAX_PLAN]
+        worked, secret = Calc.worked_out(args.rpartition("=")[0].strip()), self._draft or self.state.pending
+        hidden = worked and secret and secret.expected and same_value(worked.value, secret.expected)
+        return [worked] if worked and not hidden else []
 
     def _close_check(self) -> list[Value]:
         if self._draft is None:
@@ -260,13 +244,3 @@ class Lesson:
 
     def _remember(self) -> Remember:
         return Remember(dump(self.state))
-
-
-def _joined(values: list[Value]) -> list[Value]:
-    joined: list[Value] = []
-    for value in values:
-        if isinstance(value, Text) and joined and isinstance(joined[-1], Text):
-            joined[-1] = Text(text=joined[-1].text + value.text)
-        else:
-            joined.append(value)
-    return joined

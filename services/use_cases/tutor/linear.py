@@ -33,6 +33,10 @@ _ASKS_HOW = re.compile(
 )
 
 
+MAX_SMALL = 100  # numbers that a student works with in the head
+_MOVES = ((1, 1, 1), (2, 3, 2), (3, 4, 1), (1, -1, 3), (3, -2, -1), (4, 2, -2), (5, 1, -1), (2, -1, 2))
+
+
 @dataclass(frozen=True)
 class Linear:
     """``slope * letter + constant``; a number has no letter and slope 0."""
@@ -70,6 +74,13 @@ class Equation:
     left: Linear
     right: Linear
 
+    def __str__(self) -> str:
+        """Write ``3x + 4 = 19``, for whole numbers."""
+        sign = "-" if self.left.constant < 0 else "+"
+        tail = f" {sign} {abs(self.left.constant)}" if self.left.constant else ""
+        slope = {1: "", -1: "-"}.get(int(self.left.slope), str(self.left.slope))
+        return f"{slope}{self.letter}{tail} = {self.right.constant}"
+
     @property
     def solution(self) -> Fraction | None:
         """Return the one value of the letter, or None where there is none or any does."""
@@ -92,6 +103,31 @@ def equation(source: str) -> Equation | None:
         return None
     letters = {one, two} - {""}
     return Equation(letters.pop(), left, right) if len(letters) == 1 else None
+
+
+def another(text: str, index: int) -> Equation | None:
+    """Set the text's one equation ``ax + b = c`` again with other small numbers and a whole solution.
+
+    Each index gives other numbers, until the table begins anew.
+    """
+    found = [known for written in _EQUATION.findall(text) if (known := equation(written))]
+    if len(found) != 1 or found[0].right.slope or found[0].solution is None:
+        return None
+    given = found[0]
+    numbers = (given.left.slope, given.left.constant, given.solution or Fraction(1))
+    if any(number.denominator != 1 or abs(number) > MAX_SMALL for number in numbers):
+        return None
+    moved = [_moved(number, by) for number, by in zip(numbers, _MOVES[index % len(_MOVES)], strict=True)]
+    slope, constant, solution = moved
+    return Equation(given.letter, Linear(slope, constant), Linear(Fraction(0), slope * solution + constant))
+
+
+def _moved(number: Fraction, by: int) -> Fraction:
+    """Change a number without changing its sign; 0 stays, and nothing else becomes 0 or 1."""
+    if not number:
+        return number
+    size = abs(number) + by
+    return (size if size > 1 else abs(number) + 1 - by) * (1 if number > 0 else -1)
 
 
 def asked_value(question: str) -> Fraction | None:

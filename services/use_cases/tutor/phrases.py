@@ -20,6 +20,7 @@ class Phrases:
     wrong: str
     partial: str
     again: str
+    exercise: str  # {letter} and {equation} are filled in
     next_step: str
     correction: str  # {is_} and {said} are filled in
     common: str  # words by which a short text gives its language away
@@ -32,6 +33,7 @@ PHRASES: dict[str, Phrases] = {
         wrong="Not quite yet.",
         partial="Partly right.",
         again="Try again:",
+        exercise="What is {letter} in {equation}?",
         next_step="What would you do next, and why?",
         correction="Correction: {is_}, not {said}.",
         common="the is of and to a how what why solve in with for explain",
@@ -42,6 +44,7 @@ PHRASES: dict[str, Phrases] = {
         wrong="Noch nicht ganz.",
         partial="Teilweise richtig.",
         again="Versuche es noch einmal:",
+        exercise="Was ist {letter} in {equation}?",
         next_step="Was würdest du als Nächstes tun, und warum?",
         correction="Berichtigung: {is_}, nicht {said}.",
         common="der die das ist und wie was warum löse ein eine mit für erkläre von zu",
@@ -52,6 +55,7 @@ PHRASES: dict[str, Phrases] = {
         wrong="Todavía no.",
         partial="En parte es correcto.",
         again="Inténtalo otra vez:",
+        exercise="¿Cuánto vale {letter} en {equation}?",
         next_step="¿Qué harías a continuación, y por qué?",
         correction="Corrección: {is_}, no {said}.",
         common="el la los las es y cómo qué por resuelve un una con para explica de",
@@ -62,6 +66,7 @@ PHRASES: dict[str, Phrases] = {
         wrong="Pas encore.",
         partial="C'est juste en partie.",
         again="Essaie encore :",
+        exercise="Combien vaut {letter} dans {equation} ?",
         next_step="Que ferais-tu ensuite, et pourquoi ?",
         correction="Correction : {is_}, et non {said}.",
         common="le la les est et comment que pourquoi résous un une avec pour explique de",
@@ -72,6 +77,7 @@ PHRASES: dict[str, Phrases] = {
         wrong="Non ancora.",
         partial="In parte è giusto.",
         again="Prova ancora:",
+        exercise="Quanto vale {letter} in {equation}?",
         next_step="Che cosa faresti dopo, e perché?",
         correction="Correzione: {is_}, non {said}.",
         common="il lo gli è e come che perché risolvi un una con per spiega di",
@@ -82,6 +88,7 @@ PHRASES: dict[str, Phrases] = {
         wrong="Ainda não.",
         partial="Está certo em parte.",
         again="Tente outra vez:",
+        exercise="Quanto vale {letter} em {equation}?",
         next_step="O que você faria a seguir, e por quê?",
         correction="Correção: {is_}, e não {said}.",
         common="o os as é e como que porquê resolva um uma com para explique de",
@@ -92,6 +99,7 @@ PHRASES: dict[str, Phrases] = {
         wrong="Nog niet helemaal.",
         partial="Dat klopt gedeeltelijk.",
         again="Probeer het nog eens:",
+        exercise="Wat is {letter} in {equation}?",
         next_step="Wat zou je hierna doen, en waarom?",
         correction="Verbetering: {is_}, niet {said}.",
         common="de het is en hoe wat waarom los een met voor leg van",

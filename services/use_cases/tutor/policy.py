@@ -27,8 +27,6 @@ WAYS = ("analogy", "diagram", "worked_example", "contrast", "formal")
 WORDS: dict[Job, int] = {
     "explain": 120, "remediate": 60, "reveal": 150, "clarify": 60, "redo": 120, "reply": 60, "done": 60,
 }  # fmt: skip
-MAX_PLAN = 8
-APPLY = ""  # the last part of a plan that no model made: what was taught, in another case
 
 _ASKS = re.compile(
     r"[?？¿]|^\s*(?:what|why|how|when|where|which|who|can|could|do|does|is|are|was|warum|wieso|wie|welche\w*"

@@ -11,10 +11,10 @@ from typing import Any
 
 from services.llm import Message
 from services.streams.use_case import Call, Context, Turn
-from services.use_cases.tutor.linear import asked_value
+from services.use_cases.tutor.linear import Equation, another, asked_value
 from services.use_cases.tutor.phrases import Language
-from services.use_cases.tutor.policy import APPLY, WORDS, Move
-from services.use_cases.tutor.state import Check, State
+from services.use_cases.tutor.policy import WORDS, Move
+from services.use_cases.tutor.state import APPLY, Check, State
 
 PROMPT = "tutor"
 JUDGE = "tutor-judge"
@@ -24,8 +24,9 @@ TAIL = 200  # characters of a cut answer from which it goes on
 COMPACT_STEP = 500  # characters of a step that a small model reads: some 120 tokens, 4 seconds
 MAX_STEP = 2_000
 ASK_TOKENS = 120
+APART = 4  # an example that is shown is so far in its table from the exercise that is set
 JUDGE_TOKENS = 20
-COMPACT_STOP = ("### 4",)  # a small model goes on for ever; three steps are a turn
+COMPACT_STEPS = 3  # in a first turn, where a small model would go on for ever; later turns have one
 
 _COLONS = re.compile(r"(?m)^([ *_`#>-]{0,9}):::")
 _HEADING = re.compile(r"(?m)^### (\d+\. .*)$")
@@ -48,11 +49,12 @@ class Brief:
     def teaching(self) -> Call:
         """Return the call of the turn's job."""
         compact = self.context.compact
+        steps = 1 if self.state.steps else COMPACT_STEPS
         return Call(
             variables=self._variables(self.move.job),
             history=() if compact else _history(self.state, self.context),
             max_output_tokens=self.move.max_output_tokens,
-            stop=COMPACT_STOP if compact and self.move.teaches else (),
+            stop=(f"### {self.state.last_n + steps + 1}",) if compact and self.move.teaches else (),
         )
 
     def asking(self, lesson: str) -> Call:
@@ -88,6 +90,17 @@ class Brief:
             **self._about(job),
         }
 
+    def exercise(self) -> str:
+        """Return a question that needs no model: the subject's equation with other numbers."""
+        found, phrases = self._another(len(self.state.asked)), self.language.phrases
+        return phrases.exercise.format(letter=found.letter, equation=found) if found and phrases else ""
+
+    def _another(self, index: int) -> Equation | None:
+        """Set the subject's equation again, or the question's, where the server can."""
+        check = self.move.check
+        found = another(self.state.subject, index + (check.tries if check else 0))
+        return found or (another(check.question, index + check.tries) if check else None)
+
     def _exercise(self) -> str:
         """Return what can be set again with other numbers: the question, or a subject that is one."""
         subject, check = self.state.subject, self.move.check
@@ -107,6 +120,7 @@ class Brief:
             "step_text": step.text[:most] if step else "",
             "question": check.question if check else "",
             "exercise": self._exercise(),
+            "example": str(self._another(len(self.state.asked) + APART) or ""),
             "expected": check.expected if check and job == "reveal" else "",
             "words": quoted(self.move.words[:most]),
         }

@@ -8,6 +8,8 @@ from services.use_cases.tutor.events import CheckAsked, CheckType, Choice
 from services.use_cases.tutor.grading import Key
 
 VERSION = 1
+MAX_PLAN = 8
+APPLY = ""  # the last part of a plan that no model made: what was taught, in another case
 MAX_STEPS = 40  # a session keeps the last steps only; older ones cannot be made anew
 MAX_ASKED = 8  # questions that are not to be asked again
 MAX_RECAPS = 12  # lines; what is older has been built upon since
@@ -86,6 +88,16 @@ class State(msgspec.Struct, kw_only=True):
         """Keep a step, in place of an earlier one of the same number."""
         self.steps = [*(s for s in self.steps if s.n != step.n), step][-MAX_STEPS:]
         self.steps.sort(key=lambda s: s.n)
+
+    def make_plan(self, parts: str) -> None:
+        """Keep the model's plan, ``First | Second``, if there is none yet."""
+        titles = [title.strip() for title in parts.split("|") if title.strip()]
+        self.plan = self.plan or titles[:MAX_PLAN]
+
+    def make_plan_of_steps(self) -> None:
+        """Without a plan, what was taught was it, and applying that is still to come."""
+        if not self.plan and self.taught:
+            self.plan = [*(step.title for step in self.steps), APPLY]
 
     def ask(self, check: Check) -> None:
         """Let a check wait for its answer, in place of any other."""

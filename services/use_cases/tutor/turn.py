@@ -202,11 +202,14 @@ class Turn:
             yield from lesson.ask_again(check, language.phrases.again if language.phrases else "")
 
     def _have_one_asked(self) -> Generator[Yielded, Any, None]:
-        """Call for a question alone."""
-        if self._capped:
-            return
+        """Set an exercise that the server can make and solve, else call for a question alone."""
         lesson = self._lesson
         lesson.wants_question()
+        if exercise := self._brief.exercise():
+            yield from lesson.ask(exercise)
+            return
+        if self._capped:
+            return
         yield from lesson.say("")
         yield from self._speak(self._brief.asking(lesson.steps_text), again=False)
         yield from lesson.settle()

@@ -5,12 +5,16 @@ and no turn ends in empty lines. A line's equations are checked when the line is
 """
 
 import re
+from typing import TypeAlias
 
 from services.events import Event, Text
+from services.streams.use_case import Remember
 from services.use_cases.tutor.claims import Claim, false_claims
 from services.use_cases.tutor.directives import fence_after
 from services.use_cases.tutor.events import Correction
 from services.use_cases.tutor.phrases import PHRASES, Language
+
+Value: TypeAlias = Event | Remember
 
 
 class Writer:
@@ -74,3 +78,14 @@ class Writer:
         phrases = self._language.phrases or PHRASES["en"]
         said = phrases.correction.format(is_=claim.is_, said=claim.result)
         return [Text(text=f" ({said})"), Correction(n=self.n, said=claim.said, is_=claim.is_)]
+
+
+def joined(values: list[Value]) -> list[Value]:
+    """Join neighbouring text events."""
+    whole: list[Value] = []
+    for value in values:
+        if isinstance(value, Text) and whole and isinstance(whole[-1], Text):
+            whole[-1] = Text(text=whole[-1].text + value.text)
+        else:
+            whole.append(value)
+    return whole

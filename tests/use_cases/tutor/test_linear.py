@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from services.use_cases.tutor.arithmetic import NotArithmeticError
-from services.use_cases.tutor.linear import Linear, asked_value, equation, expression
+from services.use_cases.tutor.linear import Linear, another, asked_value, equation, expression
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,28 @@ def test_no_equation(written):
 def test_asked_value(question, value):
     """A question for a letter or a sum has its value, one about the way has none."""
     assert value == asked_value(question)
+
+
+@pytest.mark.parametrize("index", range(9))
+@pytest.mark.parametrize(
+    "text", ["Solve 2x + 3 = 11", "5y - 2 = 13", "-3z = 12", "x + 1 = 2", "What is a in 4a - 8 = 0?"]
+)
+def test_another(text, index):
+    """An equation set again has the same letter and signs, a whole solution, and other numbers."""
+    found = another(text, index)
+    assert equation(str(found)) == found
+    assert found.solution.denominator == 1
+    assert str(found) not in text
+
+
+def test_others_differ():
+    """Eight exercises in a row are eight."""
+    assert len({str(another("2x + 3 = 11", index)) for index in range(8)}) == 8
+
+
+@pytest.mark.parametrize(
+    "text", ["photosynthesis", "2x = 2x", "2x = x + 1", "3x = 10", "x = 1 and x = 2", "500x = 1000", "x = x"]
+)
+def test_no_other(text):
+    """What is no small equation with a whole solution is not set again."""
+    assert another(text, 0) is None

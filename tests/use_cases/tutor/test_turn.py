@@ -235,7 +235,7 @@ def test_options_that_cannot_be_graded(options):
         ("What does 2x equal?", "maybe", "explain", ""),
         ("Which gas?", "carbon dioxide | CO2", "short", "carbon dioxide | CO2"),
         ("Why?", "", "explain", ""),
-        ("Why?", "Both sides must stay equal to one another", "explain", "Both sides must stay equal to one another"),
+        ("Why?", "both sides must stay equal to another", "explain", "both sides must stay equal to another"),
     ],
 )  # fmt: skip
 def test_keys(question, expect, kind, expected):
@@ -399,7 +399,7 @@ def test_wrong():
 def test_fresh_question_after_a_told_answer():
     """Where the explanation told the answer, a fresh question is asked, and the tries go on."""
     lesson = Lesson()
-    lesson.begin()
+    lesson.begin(topic="Scales")
     before = lesson.pending["id"]
     played = lesson.answer("7", "11 - 3 = 8, so 2x is 8.", QUESTION)
     assert [call.variables["job"] for call in played.calls] == ["remediate", "ask"]
@@ -409,13 +409,25 @@ def test_fresh_question_after_a_told_answer():
     assert (lesson.pending["tries"], lesson.pending["strategies"]) == (1, ["worked_example"])
 
 
+def test_fresh_exercise_after_a_told_answer():
+    """A subject that is an equation is set again by the server."""
+    lesson = Lesson()
+    lesson.begin()
+    played = lesson.answer("7", "So 2x is 8.")
+    assert len(played.calls) == 1
+    assert played.text.endswith("What is x in 5x + 7 = 32?")
+
+
 def test_same_question_where_no_fresh_one_came():
     """Without a fresh question the one that waits is asked again."""
     lesson = Lesson()
-    lesson.begin()
+    lesson.begin(topic="Scales")
     before = lesson.pending["id"]
     assert lesson.answer("7", "So 2x is 8.", "Sorry.").text.endswith("Try again: What does 2x equal now?")
     assert before == lesson.pending["id"]
+
+
+REVEALED = "It is 8.\n:::check type=number\n:::expect 6\nWhat is 3y?\n"
 
 
 def test_strategies_differ():
@@ -424,12 +436,7 @@ def test_strategies_differ():
     lesson.begin()
     jobs, strategies = [], []
     for _ in range(5):
-        says = (
-            ("Again.",)
-            if lesson.pending["tries"] < 4
-            else ("It is 8.\n:::check type=number\n:::expect 6\nWhat is 3y?\n",)
-        )
-        played = lesson.answer("7", *says)
+        played = lesson.answer("7", "Again." if lesson.pending["tries"] < 4 else REVEALED)
         jobs.append(played.calls[0].variables["job"])
         strategies.append(played.calls[0].variables["strategy"])
     assert jobs == ["remediate"] * 4 + ["reveal"]
@@ -751,14 +758,30 @@ def test_compact():
     assert types(played) == ["step.start", "step.end", "check"]
 
 
-@pytest.mark.parametrize(
-    ("subject", "exercise"),
-    [("Solve 2x + 3 = 11", "Solve 2x + 3 = 11"), ("Photosynthesis", "")],
-)
-def test_exercise_of_the_subject(subject, exercise):
-    """A subject that is an exercise is set again with other numbers."""
-    played = Lesson(compact=True).play({"topic": subject}, "### 1. A\ntext\n", QUESTION)
-    assert exercise == played.calls[1].variables["exercise"]
+def test_compact_later_turns():
+    """In a later turn a small model is stopped after one step."""
+    lesson = Lesson(compact=True)
+    lesson.play({"topic": "x"}, "### 1. A\ntext\n", QUESTION)
+    assert lesson.answer("4", "### 2. B\ntext\n", QUESTION).calls[0].stop == ("### 3",)
+
+
+def test_exercise_of_the_subject():
+    """An equation is set again with other numbers, without a call, and its key is exact."""
+    lesson = Lesson(compact=True)
+    played = lesson.play({"topic": "Solve 2x + 3 = 11"}, "### 1. A\ntext\n")
+    assert played.text.endswith("text\n\nWhat is x in 3x + 4 = 19?")
+    assert (lesson.pending["expected"], lesson.pending["kind"]) == ("5", "number")
+
+
+def test_examples_are_not_the_exercise():
+    """What is worked out as an example is neither the question that waits nor the next one."""
+    lesson = Lesson(compact=True)
+    lesson.play({"topic": "Solve 2x + 3 = 11"}, "### 1. A\ntext\n")
+    first = lesson.pending["question"]
+    example = lesson.answer("1", "Like this.").calls[0].variables["example"]
+    lesson.answer("5", "### 2. B\ntext\n")
+    assert example
+    assert len({first, lesson.pending["question"], f"What is x in {example}?"}) == 3
 
 
 @pytest.mark.parametrize(
