@@ -197,6 +197,35 @@ def test_a_stop_that_comes_while_the_provider_is_being_closed_is_too_late() -> N
     assert reader.get()[-1]["reason"] == "cancelled"
 
 
+def test_a_stop_that_comes_after_the_last_word_is_too_late() -> None:
+    """While what nobody read is being closed the end is decided: it is ``stop``, and all is closed."""
+
+    def hasty(_given: Said, _context: Context) -> Transform:
+        first, _ = yield (CALL, CALL)
+        yield Text(text=next(iter(first)))
+        return "stop"
+
+    gate = Gate()
+    provider = SlowToClose(gate.wait)
+    stage = on_stage(hasty)
+    stage.provider.stream = provider.stream  # type: ignore[method-assign]
+    reply = stage.post("echo")
+    reader = gevent.spawn(reply.events)
+    gate.reached.wait()
+    stage.delete(reply.stream)
+    settle()
+    gate.set()
+    assert reader.get()[-1]["reason"] == "stop"
+    assert provider.open == []
+
+
+def test_an_ended_stream_leaves_only_the_timer_that_forgets_it() -> None:
+    """No deadline, no silence, no heartbeat is waited for any more."""
+    stage = Stage()
+    stage.post("four").read()
+    assert stage.clock.armed == 1
+
+
 def test_one_connection_that_cannot_be_closed_leaves_no_other_open() -> None:
     """Each is closed, whatever the others do."""
     fails = iter([ProviderError("broke"), None, None, None])
