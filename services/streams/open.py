@@ -18,9 +18,10 @@ from services.events import Error, Event, Finish, Limits, Start, joined_text
 from services.prompting import Prompt
 from services.settings import Settings
 from services.streams.allowance import Allowance
-from services.streams.calls import Calls, Silences
+from services.streams.calls import Calls
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.clock import Clock
+from services.streams.hearing import Silences
 from services.streams.models import Model, Models
 from services.streams.pen import Pen
 from services.streams.plan import Planner

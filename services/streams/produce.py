@@ -14,7 +14,8 @@ import gevent
 
 from services.errors import GlossError, Internal
 from services.events import Event, FinishReason, Usage
-from services.streams.calls import Ahead, Calls, Planned, Reply
+from services.streams.ahead import Ahead
+from services.streams.calls import Calls, Planned, Reply
 from services.streams.clock import Alarm
 from services.streams.pen import Pen
 from services.streams.stream import Stopped, Stream

@@ -13,8 +13,10 @@ from services.cost.tokens import OutputMeter, counter_of
 from services.errors import ProviderError, ProviderFailure
 from services.events import Event, Notice, Text
 from services.llm import Message, Request
+from services.streams.ahead import Ahead
 from services.streams.allowance import Allowance
-from services.streams.calls import Ahead, Calls, Planned, Silences
+from services.streams.calls import Calls, Planned
+from services.streams.hearing import Silences
 from services.streams.retry import Retry
 from services.streams.use_case import Call, Context, Transform
 from tests.streams.fake_clock import FakeClock
