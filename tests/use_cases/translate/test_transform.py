@@ -317,6 +317,12 @@ def test_what_the_cap_of_the_stream_cut_is_shown():
     assert finish("Hello", *answers) == ("length", "Hol")
 
 
+def test_a_source_given_back_is_not_cut():
+    """What was cut off was not shown, so the stream is whole, with a notice."""
+    answers = (FakeAnswer(["Hol"], ends="length"), FakeAnswer(["Hola"]))
+    assert finish("Hi {name}!", *answers) == ("stop", "Hi {name}!")
+
+
 def test_a_filtered_translation_that_was_shown_ends_so():
     """The provider's filter ended it in the middle."""
     assert finish(LONG, FakeAnswer([LANGO], ends="content_filter"))[0] == "content_filter"
