@@ -25,7 +25,7 @@ def _text(most: int, pattern: str | None = None) -> StringConstraints:
 
 
 Words: TypeAlias = Annotated[str, _text(4_000)]
-LANGUAGE = r"^\p{L}[\p{L}\p{N} ()'-]*$"  # a BCP 47 tag or a name; it stands in a system prompt
+LANGUAGE = r"^[^\W\d_][\w ()'-]*$"  # a BCP 47 tag or a name; it stands in a system prompt
 
 
 class CheckAnswer(BaseModel):

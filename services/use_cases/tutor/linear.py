@@ -34,7 +34,8 @@ _ASKS_HOW = re.compile(
 
 
 MAX_SMALL = 100  # numbers that a student works with in the head
-_MOVES = ((1, 1, 1), (2, 3, 2), (3, 4, 1), (1, -1, 3), (3, -2, -1), (4, 2, -2), (5, 1, -1), (2, -1, 2))
+# What is added to the slope, the constant and the solution.
+_MOVES = ((1, 1, 1), (2, 3, 2), (3, 4, 3), (1, -1, 4), (3, -2, -1), (4, 2, -2), (5, 1, 5), (2, -1, 6))
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,8 @@ def language(given: str | None, sample: str) -> Language:
     if tag in PHRASES or tag in OTHERS:
         return _language(tag, f"{_name(tag)} ({given})" if "-" in given else _name(tag))
     named = (tag for tag in (*PHRASES, *OTHERS) if _name(tag).lower() == given.lower())
-    return _language(next(named, ""), given)
+    tag = next(named, "")
+    return _language(tag, _name(tag) if tag else given)
 
 
 def _name(tag: str) -> str:

@@ -74,6 +74,7 @@ class Brief:
             "compact": context.compact,
             "language": self.language.name,
             "subject": quoted(state.subject),
+            "is_problem": state.is_problem,
             "level": quoted(state.level or ""),
             "plan": [part for part in state.plan if part != APPLY],
             "next": state.plan[state.taught] if state.taught < len(state.plan) else "",

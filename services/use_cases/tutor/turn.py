@@ -141,7 +141,7 @@ class Turn:
         if move.asks and not lesson.check and not self._brief.context.compact:
             yield from lesson.ask_last_question()
         yield from lesson.end()
-        if move.asks and not lesson.check and why != "content_filter":
+        if move.asks and not lesson.check and (why == "stop" or (why == "length" and not self._capped)):
             yield from self._ask()
         if move.asks_again and move.check:
             yield from self._ask_again(move.check)

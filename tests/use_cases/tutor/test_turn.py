@@ -357,7 +357,8 @@ def test_cut_by_the_caller():
     """A caller who wants no more is not given more."""
     played = Lesson().play({"topic": "x", "options": {"max_output_tokens": 5}}, cut_off(":::step A\nSome"))
     assert len(played.calls) == 1
-    assert types(played)[:2] == ["step.start", "step.end"]
+    assert types(played) == ["step.start", "step.end"]
+    assert played.text.endswith("Some")
 
 
 # Answers
@@ -415,7 +416,7 @@ def test_fresh_exercise_after_a_told_answer():
     lesson.begin()
     played = lesson.answer("7", "So 2x is 8.")
     assert len(played.calls) == 1
-    assert played.text.endswith("What is x in 5x + 7 = 32?")
+    assert played.text.endswith("What is x in 5x + 7 = 42?")
 
 
 def test_same_question_where_no_fresh_one_came():
@@ -762,7 +763,7 @@ def test_compact_later_turns():
     """In a later turn a small model is stopped after one step."""
     lesson = Lesson(compact=True)
     lesson.play({"topic": "x"}, "### 1. A\ntext\n", QUESTION)
-    assert lesson.answer("4", "### 2. B\ntext\n", QUESTION).calls[0].stop == ("### 3",)
+    assert lesson.answer("4", "### 2. B\ntext\n").calls[0].stop == ("### 3",)
 
 
 def test_exercise_of_the_subject():
@@ -815,3 +816,17 @@ def test_language_and_level_may_change():
     lesson.begin()
     played = lesson.play({"message": "Why?", "language": "de", "level": "adult"}, "Darum.")
     assert (played.calls[0].variables["language"], played.state["level"]) == ("German", "adult")
+
+
+@pytest.mark.parametrize("field", ["topic", "problem"])
+def test_problem(field):
+    """A problem is taught as one that is to be solved."""
+    played = Lesson().play({field: "Solve 2x + 3 = 11"}, COMPLIANT)
+    assert played.calls[0].variables["is_problem"] is (field == "problem")
+
+
+def test_filtered():
+    """Where the provider's filter ended the answer, nothing is added and the reason is passed on."""
+    transform = USE_CASE.transform(USE_CASE.input(topic="x"), Context())
+    why, said = finish(transform, [FakeAnswer([":::step A\nSome"], ends="content_filter")])
+    assert (why, said) == ("content_filter", "### 1. A\n\nSome")
