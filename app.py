@@ -24,6 +24,7 @@ from services.streams.sessions import Sessions
 from services.streams.use_case import UseCase
 from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
+from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
 from services.web.keys import parse_keys
 from services.web.openapi import document
@@ -118,5 +119,6 @@ def __getattr__(name: str) -> Flask:
     except ValueError as error:
         raise SystemExit(f"Gloss cannot start. {error}") from None
     tokens.warm()
+    languages.warm()
     globals()["app"] = app
     return app

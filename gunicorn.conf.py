@@ -7,6 +7,7 @@ The application is not preloaded: the worker patches the standard library for ge
 imports anything of ours, and what was imported earlier would keep the blocking parts.
 """
 
+import gc
 import sys
 from typing import Any
 
@@ -70,6 +71,17 @@ def on_starting(server: Any) -> None:
         server.cfg.graceful_timeout,
     )  # fmt: skip - the values stand as in the text
     server.log.info("Streams and sessions live in memory: a restart ends the ones and forgets the others.")
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Keep what was made at start out of garbage collections, and collect less often.
+
+    A full collection walks every object: 160 ms with all modules in it, in which no stream moves;
+    60 ms without. Streams themselves leave no cycles behind, so little waits for a collection.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def on_reload(server: Any) -> None:

@@ -162,6 +162,12 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
     )
+    max_calls: int = setting(
+        4_000,
+        "GLOSS_MAX_CALLS",
+        "Of one stream: a line of a text is one, and carries the prompt again. 50 texts × 10 are 500.",
+        ge=1,
+    )
     max_event_bytes: int = setting(
         MIB,
         "GLOSS_MAX_EVENT_BYTES",

@@ -92,6 +92,8 @@ class OpenAIProvider:
             default_headers={"Accept-Encoding": "identity"},
         )
 
+        _ = self._client.default_headers  # the SDK asks the system what it is, by a fork, at first use
+
     def stream(self, request: Request) -> Generator[Value, None, None]:
         """Ask once; see ``llm.Provider``."""
         reading = Reading()

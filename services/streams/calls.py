@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from services import llm
 from services.cost.tally import Tally
 from services.cost.tokens import OutputMeter
-from services.errors import ProviderFailure, ProviderIncomplete, ProviderTimeout
+from services.errors import InputTooLong, ProviderFailure, ProviderIncomplete, ProviderTimeout
 from services.events import Event, Notice, Usage
 from services.streams.ahead import Ahead, Batch
 from services.streams.allowance import Allowance
@@ -28,7 +28,7 @@ class Planned:
     input_tokens: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Calls:
     """What all calls of one stream share."""
 
@@ -41,20 +41,32 @@ class Calls:
     meter: Callable[[int], OutputMeter]
     emit: Callable[[Event], None]
     parallel: int
+    most: int
     open: set["Reply"] = field(default_factory=set)
     made: list["Reply | Batch"] = field(default_factory=list)
+    asked: int = 0
 
     def answer(self, planned: Planned) -> "Reply":
-        """Answer one call; nothing is sent before the first delta is asked for."""
+        """Answer one call; nothing is sent before the first delta is asked for.
+
+        Raises InputTooLong past ``most`` calls; so does ``answers``.
+        """
+        self._admit(1)
         reply = Reply(self, planned)
         self.made.append(reply)
         return reply
 
     def answers(self, planned: Sequence[Planned]) -> tuple[Ahead, ...]:
         """Answer several: the first few are sent now, each next one when one has ended."""
+        self._admit(len(planned))
         batch = Batch([Reply(self, one) for one in planned], self.allowance, self.parallel)
         self.made.append(batch)
         return batch.answers
+
+    def _admit(self, calls: int) -> None:
+        self.asked += calls
+        if self.asked > self.most:
+            raise InputTooLong("This needs more calls than one stream may make.", limit=self.most)
 
     def close(self) -> None:
         """Close the provider of every call that is not done."""

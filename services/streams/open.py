@@ -152,6 +152,7 @@ def _calls(
         meter=lambda cap: OutputMeter(counter, cap),
         emit=emit,
         parallel=settings.parallel_calls,
+        most=settings.max_calls,
     )
 
 

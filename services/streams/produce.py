@@ -141,6 +141,8 @@ class Producer:
         except Exception as error:  # noqa: BLE001 - a log without an end is waited for by its readers
             self._log(error)
             self.pen.fail(Internal(), Usage())
+        final = self.stream.usage()
+        self.stream.usage = lambda: final  # an ended stream is kept; what it took to make it need not be
         self.ended(self)
 
     def _write(self, end: FinishReason | BaseException) -> None:

@@ -325,9 +325,9 @@ def test_no_head(upstream):
 
 def test_content_is_timed_by_who_reads(upstream):
     """The read time ends with the head: a silence in the answer is not the adapter's to end."""
-    provider = OpenAIProvider(api_key=KEY, base_url=upstream.base_url, read_s=0.05)
+    provider = OpenAIProvider(api_key=KEY, base_url=upstream.base_url, read_s=1)
 
-    assert heard(provider.stream(ask("paced:2:100")))[1] is None
+    assert heard(provider.stream(ask("paced:1:1500")))[1] is None
 
 
 def test_a_fast_provider_starves_nobody(provider, upstream):

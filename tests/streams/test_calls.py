@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.cost.tally import Tally
 from services.cost.tokens import OutputMeter, counter_of
-from services.errors import ProviderError, ProviderFailure
+from services.errors import InputTooLong, ProviderError, ProviderFailure
 from services.events import Event, Notice, Text
 from services.llm import Message, Request
 from services.streams.ahead import Ahead
@@ -26,7 +26,9 @@ from tests.streams.stage import NDJSON, STAGE, Said, Stage, joined, say, settle,
 WORD = " word"  # one token
 
 
-def calls_of(provider: WatchedProvider, *, cap: int = 1000, parallel: int = 4) -> tuple[Calls, list[Event]]:
+def calls_of(
+    provider: WatchedProvider, *, cap: int = 1000, parallel: int = 4, most: int = 100
+) -> tuple[Calls, list[Event]]:
     """What the calls of one stream share, and the notices that they give."""
     notices: list[Event] = []
     calls = Calls(
@@ -36,9 +38,10 @@ def calls_of(provider: WatchedProvider, *, cap: int = 1000, parallel: int = 4) -
         retry=Retry(3, 10),
         allowance=Allowance(cap),
         tally=Tally(lambda _: None),
-        meter=lambda most: OutputMeter(counter_of("scripted"), most),
+        meter=lambda tokens: OutputMeter(counter_of("scripted"), tokens),
         emit=notices.append,
         parallel=parallel,
+        most=most,
     )
     return calls, notices
 
@@ -328,3 +331,14 @@ def test_the_cap_holds_for_all_calls_together(
     assert said == min(cap, sum(min(wanted, words) for wanted, words in wants_and_says))
     calls.close()
     assert calls.allowance.reserve(None) == cap - said
+
+
+def test_one_stream_makes_only_so_many_calls() -> None:
+    """Past the limit on calls of one stream nothing more is asked, and the limit is told."""
+    provider = WatchedProvider(["said"])
+    calls, _ = calls_of(provider, most=3)
+    calls.answers([planned(), planned()])
+    calls.answer(planned())
+    with pytest.raises(InputTooLong) as refused:
+        calls.answer(planned())
+    assert refused.value.members["limit"] == 3
