@@ -100,9 +100,6 @@ export async function text(useCase, fields, options = {}) {
 
 /** One reading of one stream: iterate it once. What came so far stands in its properties. */
 export class GlossStream {
-  id;
-  lastId;
-  text;
   start = null;
   finish = null;
 
@@ -163,8 +160,7 @@ export class GlossStream {
     try {
       signal?.throwIfAborted();
       const response = await this.#open();
-      if (response.status !== 204) yield* this.#read(response); // 204: nothing left to read
-      this.#over = true;
+      if (response.status !== 204) yield* this.#read(response); // 204: nothing is left to read
     } catch (error) {
       const named = this.#named(error);
       if (!this.#over) this.#closing.abort(named);
@@ -177,11 +173,9 @@ export class GlossStream {
   }
 
   async *#read(response) {
-    const body = response.body.getReader();
-    for await (const event of this.#numbered(this.#lines(body))) {
+    for await (const event of this.#numbered(this.#lines(response.body.getReader()))) {
       if (event.type === "finish") await this.#verify(event);
       this.#over = event.type === "finish" || event.type === "error";
-      if (this.#over) lastRead(body);
       yield event;
       if (event.type === "error") throw new GlossProblem(event.problem, { ...this.#reached(), event });
       if (event.type === "finish") return;
@@ -331,12 +325,6 @@ export class GlossStream {
   #reached() {
     return { id: this.id, lastId: this.lastId, text: this.text };
   }
-}
-
-/** Take the end of the body, so that the connection can be used again; anything else ends it. */
-function lastRead(body) {
-  const close = ({ done }) => (done ? undefined : body.cancel());
-  body.read().then(close).catch(() => {}); // the answer is whole: what happens now is of no interest
 }
 
 async function* sseData(lines) {

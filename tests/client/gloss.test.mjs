@@ -1,13 +1,13 @@
 /** What gloss.js promises, one fact a test, over real sockets. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import * as gloss from "../../client/gloss.js";
 import { answer, begun, head, ndjson, serve, sse, USAGE, whole } from "./service.mjs";
 
-const { GlossInterrupted, GlossProblem, GlossProtocolError, read, stream, text } = gloss;
+const { GlossError, GlossInterrupted, GlossProblem, GlossProtocolError, read, stream, text } = gloss;
 const FIELDS = { text: "Good morning", target: "es" };
 const HOLA = ["Ho", "la, señor 😀", "\n", "adiós"];
 
@@ -39,6 +39,27 @@ test("the fields are the body, and the encoding is asked for", async (t) => {
   assert.equal(headers["content-type"], "application/json");
   assert.equal(headers.accept, "application/x-ndjson");
   assert.equal(headers.authorization, undefined);
+});
+
+test("before the first event nothing is known", () => {
+  const { id, lastId, text, start, finish } = stream("translate", FIELDS, { baseUrl: "http://x" });
+  assert.deepEqual([id, lastId, text, start, finish], [null, 0, "", null, null]);
+});
+
+test("the stream's name is read from the body where the header is not exposed", async (t) => {
+  const { baseUrl } = await serve(t, (_request, response) => {
+    response.writeHead(200, { "Content-Type": "application/x-ndjson" }).end(ndjson(whole(["x"])));
+  });
+  assert.equal((await stream("translate", FIELDS, { baseUrl }).collect()).id, "s1");
+});
+
+test("a fetch of one's own is used, and told to keep nothing and to give nothing away", async (t) => {
+  const { baseUrl } = await serve(t, answer(ndjson(whole(["x"]))));
+  const inits = [];
+  const own = (url, init) => fetch(url, inits.push(init) && init);
+  await stream("translate", FIELDS, { baseUrl, fetch: own }).collect();
+  const { cache, credentials, referrerPolicy, redirect } = inits[0];
+  assert.deepEqual([cache, credentials, referrerPolicy, redirect], ["no-store", "omit", "no-referrer", "error"]);
 });
 
 test("the key goes as Bearer", async (t) => {
@@ -99,6 +120,13 @@ test("SSE's comments, retry fields and CR LF are no events", async (t) => {
   assert.deepEqual(await heard(stream("translate", FIELDS, { baseUrl, encoding: "sse" })), { events: said });
 });
 
+test("an SSE message may have several lines of data", async (t) => {
+  const said = whole(["x"]);
+  const body = said.map((e) => `data: ${JSON.stringify(e, null, 1).replaceAll("\n", "\ndata: ")}\n\n`).join("");
+  const { baseUrl } = await serve(t, answer(body, "text/event-stream"));
+  assert.deepEqual(await heard(stream("translate", FIELDS, { baseUrl, encoding: "sse" })), { events: said });
+});
+
 test("heartbeats are no events, and onLine sees them", async (t) => {
   const said = whole(["x"]);
   const lines = [];
@@ -116,8 +144,9 @@ test("a body that ends without an end is an interruption that says how far it ca
   assert.deepEqual([error.id, error.lastId, error.text], ["s1", 3, "Hola"]);
 });
 
-test("a connection that breaks is an interruption", async (t) => {
-  const { baseUrl } = await serve(t, async (_request, response) => {
+test("a connection that breaks is an interruption, and the stream is left for reading on", async (t) => {
+  const { baseUrl, asked } = await serve(t, async (request, response) => {
+    if (request.method === "GET") return void response.end();
     head(response);
     await written(response, ndjson(begun("Ho")));
     response.destroy();
@@ -125,7 +154,9 @@ test("a connection that breaks is an interruption", async (t) => {
   const { error } = await heard(stream("translate", FIELDS, { baseUrl }));
   assert.ok(error instanceof GlossInterrupted);
   assert.ok(error.cause instanceof Error);
-  assert.equal(error.id, "s1");
+  assert.deepEqual([error.name, error.id], ["GlossInterrupted", "s1"]);
+  await fetch(baseUrl);
+  assert.deepEqual(asked.map(({ method }) => method), ["POST", "GET"]);
 });
 
 test("a last line without a line end is not taken for an event", async (t) => {
@@ -185,6 +216,7 @@ test("a refusal that is no problem object (a proxy's page) becomes one", async (
   const { error } = await heard(stream("translate", FIELDS, { baseUrl }));
   assert.ok(error instanceof GlossProblem);
   assert.deepEqual(error.problem, { type: "about:blank", title: "Bad Gateway", status: 502 });
+  assert.equal(error.retryAfter, null);
 });
 
 test("an answer of another type (a login page with 200) is not read", async (t) => {
@@ -310,18 +342,44 @@ test("stop() after the end sends nothing", async (t) => {
   assert.equal(asked.length, 1);
 });
 
-test("a stop() that does not get through closes the connection", async (t) => {
-  const { baseUrl, server } = await serve(t, async (request, response) => {
-    if (request.method === "DELETE") return void response.destroy();
-    head(response);
-    response.on("close", () => server.emit("left"));
-    response.write(ndjson(begun("Ho")));
+for (const [what, refuse] of [
+  ["does not get through", (response) => response.destroy()],
+  ["is refused", (response) => response.writeHead(401).end("{}")],
+]) {
+  test(`a stop() that ${what} closes the connection`, async (t) => {
+    const { baseUrl, server } = await serve(t, async (request, response) => {
+      if (request.method === "DELETE") return void refuse(response);
+      head(response);
+      response.on("close", () => server.emit("left"));
+      response.write(ndjson(begun("Ho")));
+    });
+    const left = once(server, "left");
+    const { error } = await heard(stopping(stream("translate", FIELDS, { baseUrl })));
+    assert.ok(error instanceof GlossError);
+    await left;
   });
-  const left = once(server, "left");
+}
+
+test("a stop() of a stream that the service has forgotten goes on reading", async (t) => {
+  const { baseUrl } = await serve(t, async (request, response, server) => {
+    if (request.method === "DELETE") {
+      response.writeHead(404).end("{}", () => server.emit("refused"));
+      return;
+    }
+    head(response);
+    response.write(ndjson(begun("Ho")));
+    server.once("refused", () => response.end(ndjson(whole(["Ho"]).slice(2))));
+  });
   const reading = stream("translate", FIELDS, { baseUrl });
-  const { error } = await heard(stopping(reading));
-  assert.ok(error instanceof GlossInterrupted);
-  await left;
+  assert.equal((await heard(stopping(reading))).error, undefined);
+  assert.equal(reading.finish.reason, "stop");
+});
+
+test("leaving the loop at the end sends nothing", async (t) => {
+  const { baseUrl, asked } = await serve(t, answer(ndjson(whole(["x"]))));
+  for await (const event of stream("translate", FIELDS, { baseUrl })) if (event.type === "finish") break;
+  await fetch(baseUrl);
+  assert.deepEqual(asked.map(({ method }) => method), ["POST", "GET"]);
 });
 
 async function* stopping(reading) {
@@ -361,6 +419,7 @@ test("a signal that is aborted after the end does nothing", async (t) => {
   const { baseUrl, asked } = await serve(t, answer(ndjson(whole(["x"]))));
   const controller = new AbortController();
   await stream("translate", FIELDS, { baseUrl, signal: controller.signal }).collect();
+  assert.deepEqual(getEventListeners(controller.signal, "abort"), []);
   controller.abort();
   await fetch(baseUrl);
   assert.deepEqual(asked.map(({ method }) => method), ["POST", "GET"]);
