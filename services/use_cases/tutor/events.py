@@ -6,7 +6,7 @@ import msgspec
 
 from services.events import Event
 from services.use_cases.tutor import arithmetic
-from services.use_cases.tutor.grading import Verdict
+from services.use_cases.tutor.verdicts import Verdict
 
 CheckType: TypeAlias = Literal["number", "short", "choice", "explain"]
 

@@ -5,17 +5,13 @@ What none of them decides is left to a classifier, and is None here.
 """
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, TypeAlias
 
 from services.use_cases.tutor import arithmetic, linear
 from services.use_cases.tutor.arithmetic import NotArithmeticError
 from services.use_cases.tutor.linear import Equation
 from services.use_cases.tutor.quantities import Quantity, quantity, readings, tidy
-
-Verdict: TypeAlias = Literal["right", "wrong", "partial", "unclear"]
-VERDICTS: tuple[Verdict, ...] = ("right", "wrong", "partial", "unclear")
+from services.use_cases.tutor.verdicts import RIGHT_VALUE, WRONG_VALUE, Grade, Key
 
 _ASKS_PERCENT = re.compile(r"%|percent|prozent|por ciento|pour cent|per cento|procent", re.IGNORECASE)
 _ASKS_UNIT = re.compile(r"\bunit|einheit|unidad|unité|unità", re.IGNORECASE)
@@ -25,32 +21,14 @@ _ASKS_ROUNDED = re.compile(
 _ARTICLES = re.compile(
     r"^(?:the|an?|der|die|das|eine?|el|la|los|las|una?|le|les|une|il|lo|gli|o|os|as|um|de|het|een) "
 )
+_LEAD_IN = re.compile(
+    r"^(?:i (?:think|guess|believe) )?(?:that )?(?:(?:it is|it's|that is|that's|they are|the answer is|es ist"
+    r"|das ist|die antwort ist|c'est|es|son|è|é|het is) )?"
+)
 _SEPARATED = re.compile(r"\s*(?:;|\bor\b|\band\b|\bund\b|\boder\b|\by\b|\bou\b|\bet\b|,\s)\s*")
 _LABEL = re.compile(r"(?:option |choice |answer |antwort )?\(?(?P<label>[a-h])(?:[).:]\s*(?P<body>.+)|\))?")
 _NUMBERS = re.compile(r"[-+]?(?<![\w.,])\d[\d.,]*(?:/\d+)?\s?%?(?![\w/])")
 _NEGATED = re.compile(r"\b(?:not|no|never|nicht|kein|pas|non|niet)\b|n['’]t\b")
-
-
-@dataclass(frozen=True)
-class Grade:
-    """A verdict and why; the reason is a word of ours and never holds what was expected."""
-
-    verdict: Verdict
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """What a check asks and what it expects; ``expected`` may offer several forms with ``|``."""
-
-    question: str
-    expected: str
-    choices: tuple[tuple[str, str], ...] = ()
-    comma: bool = False
-
-
-RIGHT_VALUE = Grade("right", "same-value")
-WRONG_VALUE = Grade("wrong", "other-value")
 
 
 def grade(answer: str, key: Key) -> Grade | None:
@@ -131,7 +109,7 @@ def _chosen(text: str, key: Key) -> str | None:
 
 def _against(answer: str, form: str, key: Key) -> Grade | None:
     text, wanted = tidy(answer), tidy(form)
-    if _phrase(text) == _phrase(wanted):
+    if _phrase(wanted) in {_phrase(text), _phrase(_LEAD_IN.sub("", text))}:
         return Grade("right", "same-words")
     several = _several(wanted, key)
     if several:

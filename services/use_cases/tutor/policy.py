@@ -13,8 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from services.use_cases.tutor.grading import Grade, Key, Verdict, grade, is_form
+from services.use_cases.tutor.grading import grade, is_form
 from services.use_cases.tutor.state import Check, State, Step
+from services.use_cases.tutor.verdicts import Grade, Key, Verdict
 
 Job: TypeAlias = Literal["explain", "remediate", "reveal", "clarify", "redo", "reply", "done"]
 Action: TypeAlias = Literal["simplify", "another_way", "example"]

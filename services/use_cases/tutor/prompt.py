@@ -127,14 +127,14 @@ class Brief:
         }
 
 
-def judging(check: Check, words: str, language: Language, context: Context) -> Call:
+def judging(check: Check, words: str, context: Context) -> Call:
     """Return the call of the classifier: one word."""
     variables = {
+        "compact": context.compact,
         "question": check.question,
         "expected": check.expected,
         "words": quoted(words),
         "fence": context.new_id(),
-        "language": language.name,
     }
     return Call(prompt=JUDGE, variables=variables, max_output_tokens=JUDGE_TOKENS)
 

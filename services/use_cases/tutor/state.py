@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from services.use_cases.tutor.events import CheckAsked, CheckType, Choice
-from services.use_cases.tutor.grading import Key
+from services.use_cases.tutor.verdicts import Key
 
 VERSION = 1
 MAX_PLAN = 8

@@ -11,7 +11,7 @@ from services.streams.use_case import Value as Yielded
 from services.use_cases.tutor import policy
 from services.use_cases.tutor.directives import Reader
 from services.use_cases.tutor.events import Graded
-from services.use_cases.tutor.grading import Grade, Verdict, grade, tells
+from services.use_cases.tutor.grading import grade, tells
 from services.use_cases.tutor.lesson import Lesson
 from services.use_cases.tutor.opening import Opening, OuterEnd
 from services.use_cases.tutor.phrases import Language, language, reason
@@ -19,6 +19,7 @@ from services.use_cases.tutor.policy import Move
 from services.use_cases.tutor.prompt import Brief, judging
 from services.use_cases.tutor.repair import Headings, Labels
 from services.use_cases.tutor.state import Check, State, Step, dump, load
+from services.use_cases.tutor.verdicts import Grade, Verdict
 
 if TYPE_CHECKING:
     from services.use_cases.tutor import Given
@@ -27,7 +28,8 @@ Deciding: TypeAlias = Generator[Yielded, Any, Move]
 Speaking: TypeAlias = Generator[Yielded, Any, DoneReason]
 
 _WORDS: dict[str, Verdict] = {
-    "right": "right", "correct": "right", "wrong": "wrong", "incorrect": "wrong",
+    "right": "right", "correct": "right", "yes": "right",
+    "wrong": "wrong", "incorrect": "wrong", "no": "wrong",
     "partial": "partial", "partially": "partial", "unclear": "unclear",
 }  # fmt: skip
 
@@ -84,7 +86,7 @@ def _answered(state: State, check: Check, words: str, spoken: Language, context:
     """Grade an answer: here where that can be, else by the classifier."""
     found = grade(words, check.key(comma=spoken.decimal_comma))
     if found is None:
-        found = yield from _judged(check, words, spoken, context)
+        found = yield from _judged(check, words, context)
     return (yield from _graded(state, check, found, words, spoken))
 
 
@@ -95,14 +97,14 @@ def _heard(state: State, message: str, spoken: Language, context: Context) -> De
         return Move(job="reply", words=message) if state.done else policy.after_begin(state, message)
     found = policy.graded_message(message, check, check.key(comma=spoken.decimal_comma))
     if found == "judge":
-        found = yield from _judged(check, message, spoken, context)
+        found = yield from _judged(check, message, context)
     if found == "ask" or found.verdict == "unclear":
         return Move(job="clarify", words=message, check=check)
     return (yield from _graded(state, check, found, message, spoken))
 
 
-def _judged(check: Check, words: str, spoken: Language, context: Context) -> Generator[Yielded, Any, Grade]:
-    answer: Answer = yield judging(check, words, spoken, context)
+def _judged(check: Check, words: str, context: Context) -> Generator[Yielded, Any, Grade]:
+    answer: Answer = yield judging(check, words, context)
     said = re.findall(r"[a-z]+", "".join(answer).rpartition("</think>")[2].lower())
     return Grade(next((_WORDS[word] for word in said if word in _WORDS), "unclear"), "judged")
 

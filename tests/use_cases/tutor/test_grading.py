@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.use_cases.tutor.grading import Key, grade, is_form, tells, usable
+from services.use_cases.tutor.grading import grade, is_form, tells, usable
+from services.use_cases.tutor.verdicts import Key
 
 ABC = (("A", "3"), ("B", "4"), ("C", "5"))
 BODIES = (("A", "oxygen"), ("B", "carbon dioxide"))
@@ -43,7 +44,10 @@ def verdict(answer, expected, question="What is it?", choices=(), *, comma=False
             "carbon dioxide | CO2",
             "carbon dioxide|Carbon Dioxide.|the carbon dioxide|co2| CO2 |“carbon dioxide”",
         ),
-        ("chlorophyll", "Chlorophyll|chlorophyll!"),
+        (
+            "chlorophyll",
+            "Chlorophyll|chlorophyll!|It is chlorophyll.|I think it's the chlorophyll",
+        ),
     ],
 )
 def test_equal_forms(expected, answers):
@@ -98,6 +102,8 @@ def test_partial(expected, answer):
         ("increases by 12%", "decreases by 12%"),
         ("carbon dioxide", "carbon monoxide"),
         ("the sky", "skies"),
+        ("glucose", "it is not glucose"),
+        ("glucose", "it is glucose or starch"),
         ("", "4"),
         ("twenty", "twenty one"),
     ],

@@ -4,8 +4,8 @@ from string import Formatter
 
 import pytest
 
-from services.use_cases.tutor.grading import Grade
 from services.use_cases.tutor.phrases import PHRASES, REASONS, language, reason
+from services.use_cases.tutor.verdicts import Grade
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from services import prompting
 from services.streams.use_case import Context, Turn
 from services.use_cases.tutor import prompt
-from services.use_cases.tutor.grading import Grade
 from services.use_cases.tutor.phrases import language
 from services.use_cases.tutor.policy import Move, after_action, after_grade
 from services.use_cases.tutor.prompt import Brief, judging, quoted
 from services.use_cases.tutor.state import Check, State, Step
+from services.use_cases.tutor.verdicts import Grade
 
 PROMPTS = prompting.load(Path(__file__).parents[3] / "prompts")
 ENGLISH = language("en", "")
@@ -138,7 +138,7 @@ def test_fence_is_random():
 
 def test_judge():
     """The classifier hears the question, what is expected, and the answer between marks."""
-    text = rendered(judging(CHECK, ":::x", ENGLISH, Context(new_id=lambda: "r4nd0m")))
+    text = rendered(judging(CHECK, ":::x", Context(new_id=lambda: "r4nd0m")))
     assert "Expected: SECRET" in text
     assert "r4nd0m\n\\:::x\nr4nd0m" in text
 
@@ -146,7 +146,14 @@ def test_judge():
 def test_judge_without_a_key():
     """Where nothing is expected the classifier is told of nothing."""
     open_question = Check(id="c", n=1, kind="explain", question="Why?")
-    assert "Expected:" not in rendered(judging(open_question, "x", ENGLISH, Context()))
+    assert "Expected:" not in rendered(judging(open_question, "x", Context()))
+
+
+def test_judge_of_a_small_model():
+    """A small model compares two answers by yes or no, which it does far better than in one of four words."""
+    text = rendered(judging(CHECK, "x", Context(compact=True)))
+    assert "Reply with yes or no only." in text
+    assert len(text) < 500
 
 
 def turns(count, text="word " * 10, *, partial=False):

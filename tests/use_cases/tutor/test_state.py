@@ -2,7 +2,6 @@
 
 import json
 
-from services.use_cases.tutor.grading import Grade
 from services.use_cases.tutor.policy import STRATEGIES, WAYS, after_action, after_begin, after_grade
 from services.use_cases.tutor.state import (
     MAX_ASKED,
@@ -17,6 +16,7 @@ from services.use_cases.tutor.state import (
     load,
     shown,
 )
+from services.use_cases.tutor.verdicts import Grade
 
 
 def check(**more):

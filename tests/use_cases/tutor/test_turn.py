@@ -508,6 +508,8 @@ def test_judged():
         ("Right.", "right"),
         ("WRONG", "wrong"),
         ("incorrect", "wrong"),
+        ("Yes.", "right"),
+        ("No", "wrong"),
         ("partial", "partial"),
         ("<think>right?</think> wrong", "wrong"),
         ("unclear", "unclear"),
