@@ -5,12 +5,13 @@ import http.server
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.launch.models import Part
-from services.launch.sources import Hub, SourceFailed, member
+from services.launch.sources import Hub, SourceFailed, Wheels, member
 from tests.live.service import free_port
 
 CONTENT = b"0123456789" * 100
@@ -85,3 +86,31 @@ def test_no_wheel(tmp_path):
     path.write_bytes(b"<html>")
     with pytest.raises(SourceFailed, match="not what it should be"):
         list(member(path, PART))
+
+
+def real_wheel(folder: Path) -> Path:
+    """A wheel that pip takes for one, with the part's member in it."""
+    path = wheel(folder, PART.member, bytes(50))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("wheel-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: wheel\nVersion: 1\n")
+        archive.writestr(
+            "wheel-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+    return path
+
+
+def test_wheels(tmp_path):
+    """A wheel is brought by pip, its member is given, and nothing stays, nor what a killed start has left."""
+    index, room = tmp_path / "index", tmp_path / "room"
+    index.mkdir()
+    (room / "wheel-left").mkdir(parents=True)
+    part = replace(PART, requirement=str(real_wheel(index)))
+    assert b"".join(Wheels(room).read(part, lambda _: None)) == bytes(50)
+    assert list(room.iterdir()) == []
+
+
+def test_wheels_without_one(tmp_path):
+    """What pip says when it brings nothing is the reason that is given."""
+    part = replace(PART, requirement=str(tmp_path / "missing-1-py3-none-any.whl"))
+    with pytest.raises(SourceFailed, match=r"pip did not bring .*ERROR"):
+        list(Wheels(tmp_path).read(part, lambda _: None))
