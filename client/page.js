@@ -297,7 +297,7 @@ class Status {
 
   begin() {
     this.#notes.replaceChildren();
-    this.#sent = performance.now();
+    this.sent();
     this.#first = null;
     this.#start = null;
     this.#remarks = [];
@@ -306,6 +306,11 @@ class Status {
     this.#stop.disabled = false;
     this.#timer = setInterval(() => this.#tick(), 100);
     this.#tick();
+  }
+
+  /** Time counts from here: what a person does in between, like finding a key, is no waiting. */
+  sent() {
+    this.#sent = performance.now();
   }
 
   take(event) {
@@ -390,7 +395,10 @@ function againButton(again, wait) {
   return button;
 }
 
-/** Runs one stream at a time for a view: `begin()`, `take(event)` for each event, `end(outcome)`. */
+/**
+ * Runs one stream at a time for a view: `begin()`, `take(event)` for each event, `end(outcome)`;
+ * `sentAgain()` when a key was wanted and given.
+ */
 class Activity {
   #view;
   #reading = null;
@@ -431,6 +439,7 @@ class Activity {
         const wanted = error.status === 401 && (await askKey());
         if (!wanted) return { error };
         wire.begin(useCase, fields);
+        this.#view.sentAgain();
       }
     }
   }
@@ -684,6 +693,10 @@ class Translate {
     this.#detected("Detect language");
     $("translate-go").disabled = true;
     this.#status.begin();
+  }
+
+  sentAgain() {
+    this.#status.sent();
   }
 
   take(event) {
@@ -975,6 +988,10 @@ class Tutor {
     this.#turn.status.begin();
     this.#busy(true);
     if (!step) place.scrollIntoView({ block: "nearest" });
+  }
+
+  sentAgain() {
+    this.#turn.status.sent();
   }
 
   take(event) {
