@@ -161,8 +161,8 @@ class Producer:
             log.error("stream %s failed\n%s", self.stream.id, bare_traceback(error))
 
 
-def _reason(answered: Answered) -> FinishReason:
+def _reason(answered: Reply | tuple[Ahead, ...]) -> FinishReason:
     """Return why a call ended; of several at once the first that is not whole speaks for all."""
     answers = answered if isinstance(answered, tuple) else (answered,)
-    reasons = (answer.reason for answer in answers if answer and answer.reason)
+    reasons = (answer.reason for answer in answers if answer.reason)
     return next((reason for reason in reasons if reason != "stop"), "stop")

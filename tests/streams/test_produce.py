@@ -7,7 +7,6 @@ from typing import Any
 import gevent
 import pytest
 
-from services.errors import ProviderError
 from services.events import Event, FinishReason, Text
 from services.llm import Request, Tokens, Value
 from services.streams.produce import Asked, Returned, advance
@@ -17,6 +16,7 @@ from tests.streams.stage import STAGE, Said, Stage, joined, say, settle, use_cas
 from tests.streams.test_pen import START
 
 CALL = Call(variables={"say": "x"})
+PLANTED = "planted words"
 
 
 def played(*values: Any, returns: FinishReason | None = None) -> tuple[Asked | Returned, list[Any]]:
@@ -94,7 +94,7 @@ def test_a_transform_that_breaks_while_it_is_closed_leaks_nothing(
     """The provider is closed, the end stays what it was, and no log repeats the exception's words."""
     gate = Gate()
     stage = on_stage(raising_at_its_end, says=whole("Hello", gate))
-    reply = stage.post("echo", text="planted words")
+    reply = stage.post("echo", text=PLANTED)
     reader = gevent.spawn(reply.events)
     gate.reached.wait()
     with caplog.at_level(logging.INFO):
@@ -102,7 +102,7 @@ def test_a_transform_that_breaks_while_it_is_closed_leaks_nothing(
         assert reader.get()[-1]["reason"] == "cancelled"
     assert stage.provider.open == []
     assert "ValueError" in caplog.text
-    assert "planted words" not in caplog.text + "".join(capfd.readouterr())
+    assert PLANTED not in caplog.text + "".join(capfd.readouterr())
 
 
 def test_a_use_case_cannot_swallow_an_interruption() -> None:
@@ -143,10 +143,10 @@ def test_a_provider_that_breaks_in_a_foreign_way_is_an_error_of_ours(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What no adapter has mapped is ``internal``, and its words are nobody's to read."""
-    stage = Stage(("Hello", KeyError("planted words")))
+    stage = Stage(("Hello", KeyError(PLANTED)))
     end = ends(stage)
     assert (end["problem"]["type"], end["partial"]) == ("/problems/internal", True)
-    assert "planted words" not in caplog.text
+    assert PLANTED not in caplog.text
 
 
 def test_an_interruption_before_the_first_switch_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
@@ -159,10 +159,11 @@ def test_an_interruption_before_the_first_switch_is_silent(capfd: pytest.Capture
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_price_that_cannot_be_told_does_not_keep_the_end_back() -> None:
-    """A provider's impossible count is no reason to leave the readers waiting for ever."""
+def test_a_price_that_cannot_be_told_does_not_keep_the_end_back(caplog: pytest.LogCaptureFixture) -> None:
+    """A provider's impossible count is logged, and no reason to leave the readers waiting for ever."""
     stage = Stage(whole("Hello", tokens=Tokens(input=-5, output=1)), settings={"model": "gpt-4.1-mini"})
-    assert ends(stage)["type"] in {"finish", "error"}
+    assert ends(stage)["problem"]["type"] == "/problems/internal"
+    assert "ValueError" in caplog.text
 
 
 class SlowToClose(WatchedProvider):
@@ -187,7 +188,7 @@ def test_a_stop_that_comes_while_the_provider_is_being_closed_is_too_late() -> N
     reply = stage.post(options={"deadline_s": 5})
     reader = gevent.spawn(reply.events)
     settle()
-    stage.delete(reply.stream)
+    assert stage.delete(reply.stream).status == 202  # at once: the caller does not wait for the closing
     gate.reached.wait()
     stage.clock.advance(5)
     stage.delete(reply.stream)
@@ -228,7 +229,7 @@ def test_an_ended_stream_leaves_only_the_timer_that_forgets_it() -> None:
 
 def test_one_connection_that_cannot_be_closed_leaves_no_other_open() -> None:
     """Each is closed, whatever the others do."""
-    fails = iter([ProviderError("broke"), None, None, None])
+    fails = iter([OSError("broke"), None, None, None])
 
     def close() -> None:
         if failure := next(fails):
@@ -244,6 +245,23 @@ def test_one_connection_that_cannot_be_closed_leaves_no_other_open() -> None:
     stage.delete(reply.stream)
     assert reader.get()[-1]["reason"] == "cancelled"
     assert provider.open == []
+
+
+def test_a_connection_that_breaks_while_it_is_closed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """And changes no end."""
+
+    def close() -> None:
+        raise OSError(PLANTED)
+
+    stage = Stage()
+    stage.provider.stream = SlowToClose(close).stream  # type: ignore[method-assign]
+    reply = stage.post()
+    reader = gevent.spawn(reply.events)
+    settle()
+    stage.delete(reply.stream)
+    assert reader.get()[-1]["reason"] == "cancelled"
+    assert "OSError" in caplog.text
+    assert PLANTED not in caplog.text
 
 
 def test_every_event_of_an_opening_is_told_before_the_call() -> None:
