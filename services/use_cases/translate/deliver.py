@@ -150,9 +150,11 @@ def _listen(answer: Answer, release: Release, *, mark: str = "") -> Iterator[str
 
 
 def _notice(job: Job, fault: Fault, *, copied: bool) -> Notice:
-    where = f"Segment {job.index} of text {job.part.text_index} in {job.part.target}"
+    where = f"Segment {job.index}"
+    if not job.part.alone:
+        where += f" of text {job.part.text_index} in {job.part.target}"
     if copied:
-        return Notice(code="untranslated", detail=f"{where} is given as it was: {WRONG[fault]}, twice.")
+        return Notice(code="untranslated", detail=f"{where} is left as it was: {WRONG[fault]}, twice.")
     return Notice(code="suspect", detail=f"{where} may be wrong: {WRONG[fault]}.")
 
 

@@ -251,8 +251,15 @@ def test_notices_name_the_place_and_repeat_no_text():
     """Segment, text, language and fault are ours to say."""
     played = run("Who are you?", lambda _: GERMAN, source="en")
     assert [event.detail for event in played.events if isinstance(event, Notice)] == [
-        "Segment 0 of text 0 in es is given as it was: it is in another language, twice."
+        "Segment 0 is left as it was: it is in another language, twice."
     ]
+
+
+def test_notices_name_text_and_language_where_there_are_several():
+    """With one text and one language their numbers would tell nobody anything."""
+    played = run(["Hola.", "Who are you?"], lambda _: GERMAN, source="en")
+    details = [event.detail for event in played.events if isinstance(event, Notice)]
+    assert details[-1] == "Segment 0 of text 1 in es is left as it was: it is in another language, twice."
 
 
 def test_a_loop_closes_the_call():
