@@ -44,7 +44,7 @@ _LATEX = (
 _TIMES = re.compile(r"(?<=\d)( ?)[x×](?= ?\d)")  # `3 x 4`, never `3x`
 _DIVIDED = re.compile(r"(?<=\d) : (?=\d)")  # as schools in half of Europe write it
 _PRODUCT = re.compile(r"(?<=[\d)])\s*(?=\()|(?<=\))\s*(?=\d)")
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?\\?%")
+_PERCENT = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?) ?\\?%")
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)")
 
 _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {

@@ -14,9 +14,11 @@ from itertools import pairwise
 from services.use_cases.tutor import arithmetic
 from services.use_cases.tutor.arithmetic import NotArithmeticError
 
+NEAR = 60  # characters beside an equation that may make it a part of something
+MAX_LINE = 2_000  # characters of a line that are worth the time
 MAX_SIDE = 40  # characters of a right side: longer ones are no school arithmetic
 
-_RUN = re.compile(r"[0-9.+\-*/() ]+(?:=[0-9.+\-*/() ]+)+")
+_RUN = re.compile(r"(?<![0-9.+\-*/() ])[0-9.+\-*/() ]+(?:=[0-9.+\-*/() ]+)+")
 _MARKER = re.compile(r"^[ \t]*(?:[-*>+] +|#{1,6} +)*(?:\d{1,3}[.)] +)?")
 _BOLD = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|[`$€£¥]|\\[()\[\]$]|&")
 _PARTIAL_BEFORE = re.compile(
@@ -66,6 +68,8 @@ def false_claims(line: str, *, comma: bool = False, students: str = "") -> list[
     ``comma`` tells that the language writes decimals with a comma; a claim is false only if it
     is in every way of reading its numbers. ``students`` is what the student wrote.
     """
+    if len(line) > MAX_LINE:
+        return []
     readings = [_links(reading) for reading in _readings(line, comma=comma)]
     claims = []
     for index, link in readings[0].items():
@@ -88,11 +92,11 @@ def _links(line: str) -> dict[int, _Link]:
     """Return each equation of the line by the number of its equals sign."""
     links = {}
     for run in _RUN.finditer(line):
-        before, after = line[: run.start()], line[run.end() :]
+        before, after = line[: run.start()], line[run.end() : run.end() + NEAR]
         sides = run[0].split("=")
         first = before.count("=")
         for index, (left, right) in enumerate(pairwise(sides)):
-            whole_left = index > 0 or _stands_alone(before, left)
+            whole_left = index > 0 or _stands_alone(before[-NEAR:], left)
             whole_right = index < len(sides) - 2 or not _touched(right, after)
             links[first + index] = _link(left, right, whole=whole_left and whole_right)
     return links
@@ -192,5 +196,5 @@ def _position(line: str, index: int) -> int:
 
 
 def _said_by_student(link: _Link, students: str) -> bool:
-    spoken = re.sub(r"\s", "", arithmetic.plain(students))
+    spoken = re.sub(r"\s", "", arithmetic.plain(students[:MAX_LINE]))
     return bool(spoken) and re.sub(r"\s", "", f"{link.left}={link.right}") in spoken

@@ -189,7 +189,9 @@ class Lesson:
             return []
         last = self._keep(self._writer.paragraph())
         step, self._step = self._step, None
-        step.text = "".join(self._text[self._text_from :]).strip().removesuffix(self._tail).strip()
+        step.text = (
+            "".join(self._text[self._text_from :]).strip().removesuffix(self._tail).strip() or step.title
+        )
         self.state.add(step)
         self.state.taught += self._move.job == "explain"
         return [*last, StepEnd(n=step.n), self._remember()]

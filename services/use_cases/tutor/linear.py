@@ -15,8 +15,8 @@ from services.use_cases.tutor.arithmetic import NotArithmeticError
 _ALLOWED = re.compile(r"[0-9a-z.+\-*/() ]+")
 _PRODUCT = re.compile(r"(?<=[0-9a-z)])\s*(?=[a-z(])|(?<=[a-z)])\s*(?=[0-9])")
 _LETTER = re.compile(r"(?<![^\W\d_])[a-z](?![^\W\d_])")
-_ATOM = r"(?:\d+(?:[.,]\d+)?|(?<![^\W\d_])[a-zA-Z](?![^\W\d_])|[-+*/()×·−÷^²³])"
-_EQUATION = re.compile(rf"{_ATOM}(?:\s*{_ATOM})*\s*=\s*{_ATOM}(?:\s*{_ATOM})*")
+_ATOM = r"(?:\d++(?:[.,]\d++)?|(?<![^\W\d_])[a-zA-Z](?![^\W\d_])|[-+*/()×·−÷^²³])"
+_EQUATION = re.compile(rf"{_ATOM}(?:\s*{_ATOM})*+\s*=\s*{_ATOM}(?:\s*{_ATOM})*+")
 _ASKS_LETTER = re.compile(
     r"\b(?:is|of|for|find|ist|von|nach|es|de|vale|vaut|est|pour|è|di|é|van)\s+(?P<before>[a-z])\b(?!\s*[-+*/=(])"
     r"|\b(?P<after>[a-z])\s*=\s*\?",
@@ -33,6 +33,7 @@ _ASKS_HOW = re.compile(
 )
 
 
+MAX_QUESTION = 600  # characters that are searched for an equation
 MAX_SMALL = 100  # numbers that a student works with in the head
 # What is added to the slope, the constant and the solution.
 _MOVES = ((1, 1, 1), (2, 3, 2), (3, 4, 3), (1, -1, 4), (3, -2, -1), (4, 2, -2), (5, 1, 5), (2, -1, 6))
@@ -111,7 +112,7 @@ def another(text: str, index: int) -> Equation | None:
 
     Each index gives other numbers, until the table begins anew.
     """
-    found = [known for written in _EQUATION.findall(text) if (known := equation(written))]
+    found = [known for written in _EQUATION.findall(text[:MAX_QUESTION]) if (known := equation(written))]
     if len(found) != 1 or found[0].right.slope or found[0].solution is None:
         return None
     given = found[0]
@@ -137,7 +138,7 @@ def asked_value(question: str) -> Fraction | None:
     ``What is x in 2x + 3 = 11?`` gives 4; ``What is 11 - 3?`` gives 8; a question about how to do
     it asks for neither, and gives None.
     """
-    question = re.sub(r"\\[()\[\]]|[$*_`]", " ", question).strip()
+    question = re.sub(r"\\[()\[\]]|[$*_`]", " ", question[:MAX_QUESTION]).strip()
     if _ASKS_HOW.search(question):
         return None
     found = [known for text in _EQUATION.findall(question) if (known := equation(text))]

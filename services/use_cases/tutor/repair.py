@@ -21,6 +21,7 @@ STEP_WORDS = frozenset(_STEP.split())
 QUESTION_WORDS = frozenset(_QUESTION.split())
 ANSWER_WORDS = frozenset(_ANSWER.split())
 MAX_TITLE = 80  # characters; what is longer is a sentence and no title
+MAX_TITLE_WORDS = 6  # of a sentence that stands as a heading
 TAIL = 600  # characters: a question further from the end than this is not the turn's question
 
 _LEAD = re.compile(r" {0,3}(?P<hashes>#{0,6})[ \t]{0,3}(?P<bold>\*\*|__)?[ \t]{0,3}")
@@ -158,14 +159,15 @@ class Labels:
 
 
 def _title_and_body(tail: str) -> tuple[str, str]:
-    """Split what follows a step's number: a title, and the text it runs into."""
-    line = tail.strip(" \t.:)-–—*_#")
-    if len(line) <= MAX_TITLE:
+    """Split what follows a step's number: a title, and the text it runs into, or is."""
+    sentence = tail.lstrip(" \t.:)-–—").rstrip("*_# \t")
+    line = sentence.strip(" \t.:)-–—*_#")
+    if len(line) <= MAX_TITLE and not (sentence.endswith(".") and len(line.split()) > MAX_TITLE_WORDS):
         return line, ""
     clause, colon, rest = line.partition(": ")
     if colon and len(clause) <= MAX_TITLE:
         return clause.strip("*_ "), rest.strip()
-    return line[:MAX_TITLE].rsplit(" ", 1)[0] + "…", tail.lstrip(" \t.:)-–—").strip()
+    return " ".join(line.split()[:MAX_TITLE_WORDS]) + "…", sentence
 
 
 def _question(rest: str) -> tuple[Item, ...]:

@@ -81,6 +81,7 @@ def test_false(line, said, is_):
         "100 + " + "1 + " * 60 + "1 = 2",
         "",
         "=",
+        "2 + 2 = 5 " + "x" * 2000,
     ],
 )
 def test_no_claim(line):

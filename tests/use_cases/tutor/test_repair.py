@@ -3,7 +3,7 @@
 import pytest
 
 from services.use_cases.tutor.directives import Mark, Reader
-from services.use_cases.tutor.repair import MAX_TITLE, Headings, Labels, last_question, options
+from services.use_cases.tutor.repair import Headings, Labels, last_question, options
 from tests.use_cases.tutor.cuts import joined
 
 
@@ -82,10 +82,15 @@ def test_a_sentence_as_heading():
     """A heading too long for a title is its beginning, and the whole as text."""
     sentence = "Plants take in light and water and carbon dioxide, and they make sugar and oxygen of it all."
     mark, text = read(f"### 1. {sentence}\n")
-    assert mark.args.startswith("1 Plants take in")
-    assert mark.args.endswith("…")
-    assert len(mark.args) <= MAX_TITLE + 3
+    assert mark.args == "1 Plants take in light and water…"
     assert f"{sentence}\n" == text
+
+
+def test_a_short_sentence_as_heading():
+    """A sentence is no title, however short."""
+    mark, text = read("### 2. Plants use a green pigment to take in light.\n")
+    assert mark.args == "2 Plants use a green pigment to…"
+    assert text == "Plants use a green pigment to take in light.\n"
 
 
 def test_a_title_with_its_text():

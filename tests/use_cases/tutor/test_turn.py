@@ -751,6 +751,13 @@ def test_model_is_told_that_it_was_stopped():
     assert "[The student stopped you here.]" in played.calls[0].history[-1].content
 
 
+def test_step_of_a_heading_alone():
+    """A step that is nothing but its heading is whole, not broken off."""
+    lesson = Lesson()
+    played = lesson.begin("### 1. Take light in\n### 2. Make sugar\nWhat is made?\n")
+    assert [step["text"] for step in played.state["steps"]] == ["Take light in", "Make sugar"]
+
+
 # For small models
 
 
