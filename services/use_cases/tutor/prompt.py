@@ -2,7 +2,8 @@
 
 A prompt holds one job and what that job needs, never the rules of others, never what a pending
 check expects before it is revealed. What the student wrote stands between marks with a random
-name, so that nothing in it can end the quotation.
+name, so that nothing in it can end the quotation. A small model that is shown a wrong answer and
+its question answers the question, so it is only asked to explain the step in another way.
 """
 
 import re

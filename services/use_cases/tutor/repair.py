@@ -167,7 +167,7 @@ def _title_and_body(tail: str) -> tuple[str, str]:
     clause, colon, rest = line.partition(": ")
     if colon and len(clause) <= MAX_TITLE:
         return clause.strip("*_ "), rest.strip()
-    return " ".join(line.split()[:MAX_TITLE_WORDS]) + "…", sentence
+    return " ".join(line.split()[:MAX_TITLE_WORDS]).rstrip(",;:") + "…", sentence
 
 
 def _question(rest: str) -> tuple[Item, ...]:
