@@ -40,7 +40,7 @@ fmt: $(DEV)  ## format and repair what can be repaired
 	@$(IN_VENV) ruff check --fix
 
 key: $(RUN)  ## make an API key: NAME=web [SCOPES=translate,tutor] [EXPIRES=2027-01-01]
-	@$(IN_VENV) services.launch.key 'NAME=$(NAME)' 'SCOPES=$(SCOPES)' 'EXPIRES=$(EXPIRES)'
+	@$(IN_VENV) services.launch.key $(MAKEOVERRIDES)
 
 # Releases younger than seven days wait: a stolen package is mostly found within them.
 LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
