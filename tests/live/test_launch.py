@@ -21,15 +21,20 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 LAST_LINE = "Ctrl-C ends it."
 
 
+def hear_ctrl_c() -> None:
+    """Take SIGINT again: what a shell starts in the background ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Launched:
     """A launcher with its children, each in the process table until it is gone."""
 
     def __init__(self, **env: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: PLW1509 - nothing else forks meanwhile
             [sys.executable, "-m", "services.launch"],
             cwd=ROOT, env={**clean, "PORT": "0", "PYTHONUNBUFFERED": "1", **env},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=hear_ctrl_c,
         )  # fmt: skip
         self.said = ""
         self.children: list[int] = []
