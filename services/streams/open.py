@@ -106,7 +106,6 @@ def _turn(core: Core, use_case: UseCase, given: Input, stream: Stream) -> Iterat
         return
     asked: str | None = getattr(given, "session", None)
     session = core.sessions.begin_turn(asked, owner=stream.owner, use_case=use_case.name, stream=stream.id)
-    stream.session = session.id
     try:
         yield session
     except BaseException:

@@ -37,7 +37,6 @@ class Stream:
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
     interrupt: Callable[[BaseException], None] | None = None
-    session: str | None = None
 
     @property
     def url(self) -> str:

@@ -394,3 +394,22 @@ def test_calls_side_by_side_are_whole_only_together(reason: str) -> None:
 def test_a_provider_is_heard_to_its_very_end() -> None:
     """Text that comes after the reason is text all the same."""
     assert joined(Stage(("a", Done("stop"), "b")).post().events()) == "ab"
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [(whole("Hello"), "reason=stop"), ((ProviderRejected(),), "problem=/problems/provider-rejected")],
+)
+def test_every_end_is_one_line_of_the_log(says: tuple, told: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Which stream, which use case and model, how it ended, what it took: no words of anybody's."""
+    stage = Stage(says)
+    with caplog.at_level(logging.INFO, "gloss.stream"):
+        reply = stage.post()
+        usage = reply.events()[-1]["usage"]
+    (line,) = (record.getMessage() for record in caplog.records)
+    events = stage.get(reply.stream, path="/status").json()["last_id"]
+    assert line == (
+        f"stream ended stream={reply.stream} use_case=echo gen_ai.request.model=scripted {told}"
+        f" gen_ai.usage.input_tokens={usage['input_tokens']}"
+        f" gen_ai.usage.output_tokens={usage['output_tokens']} events={events}"
+    )

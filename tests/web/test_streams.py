@@ -470,6 +470,14 @@ def test_a_full_house_refuses() -> None:
     assert stage.post().status == 200
 
 
+def test_a_full_house_looks_at_nothing() -> None:
+    """It refuses before it counts what was sent: being full must not cost time."""
+    stage = Stage((Gate(),), settings={"max_streams": 1, "max_input_tokens": 1})
+    first = stage.post(text="a")
+    assert stage.post(text="much too long").status == 503
+    first.close()
+
+
 def test_two_that_open_at_once_do_not_pass_the_limit_together() -> None:
     """Room is taken when the stream begins, not when it is asked for."""
     gate = Gate()
