@@ -31,10 +31,11 @@ class Launched:
 
     def __init__(self, **env: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        self.process = subprocess.Popen(  # noqa: PLW1509 - nothing else forks meanwhile
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "services.launch"],
             cwd=ROOT, env={**clean, "PORT": "0", "PYTHONUNBUFFERED": "1", **env},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=hear_ctrl_c,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - nothing else forks meanwhile
         )  # fmt: skip
         self.said = ""
         self.children: list[int] = []
