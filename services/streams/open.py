@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from services import llm
 from services.cost.tally import Tally
 from services.cost.tokens import Counter, OutputMeter, counter_of
@@ -61,7 +63,7 @@ def open_stream(
     core.streams.require_room()
     model = core.models.choose(given.options.model)
     counter = counter_of(model.name)
-    limits = _weigh(core, use_case, counter, given)
+    limits = _within(patience_s, _weigh(core, use_case, counter, given))
     stream = Stream(
         id=new_id(), owner=owner, use_case=use_case.name, model=model.name, clock=core.clock,
         own_cap=given.options.max_output_tokens is not None,
@@ -85,7 +87,7 @@ def open_stream(
     )  # fmt: skip
     pen.write(_start(core, use_case, stream, limits, opening, session))
     core.streams.add(stream)
-    producer.start(opening, min(limits.deadline_s, patience_s or limits.deadline_s))
+    producer.start(opening, limits.deadline_s)
     return stream
 
 
@@ -96,6 +98,12 @@ def _weigh(core: Core, use_case: UseCase, counter: Counter, given: Input) -> Lim
     if tokens > most:
         raise InputTooLong(tokens=tokens, limit=most)
     return agreed(server_limits(core.settings, caps, tokens), given.options)
+
+
+def _within(patience_s: float | None, limits: Limits) -> Limits:
+    if patience_s is None:
+        return limits
+    return msgspec.structs.replace(limits, deadline_s=min(patience_s, limits.deadline_s))
 
 
 @contextmanager

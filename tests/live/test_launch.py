@@ -51,8 +51,11 @@ class Launched:
         return self
 
     def named(self, module: str) -> int:
-        """Return the child that runs this module."""
-        return next(pid for pid, (_, words) in table().items() if pid in self.children and module in words)
+        """Return the child that runs this module; on a busy machine ps may not know its words at once."""
+        found: list[int] = []
+        while not found:
+            found = [pid for pid, (_, words) in table().items() if pid in self.children and module in words]
+        return found[0]
 
     def end(self) -> int:
         """Wait for the end of the launcher and of all that it had started; returns its status."""

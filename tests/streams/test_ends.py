@@ -136,7 +136,7 @@ def test_a_deadline_ends_the_stream() -> None:
 
 
 def test_an_answer_in_one_piece_has_a_deadline_of_its_own() -> None:
-    """A JSON answer is given before a platform's router gives up waiting for it."""
+    """A JSON answer is given before a router gives up waiting for it; its start tells that deadline."""
     gate = Gate()
     stage = Stage(whole("Hello", gate), settings={"json_s": 10, "first_text_s": 99, "between_text_s": 99})
     reply = gevent.spawn(stage.post, accept=JSON)
@@ -144,6 +144,7 @@ def test_an_answer_in_one_piece_has_a_deadline_of_its_own() -> None:
     stage.clock.advance(10)
     answer = reply.get()
     assert (answer.status, answer.json()["finish"]["reason"]) == (200, "deadline")
+    assert stage.get(answer.stream).events()[0]["limits"]["deadline_s"] == 10
 
 
 def test_a_cancelled_stream_tells_its_readers() -> None:
