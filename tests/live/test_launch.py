@@ -21,9 +21,10 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 LAST_LINE = "Ctrl-C ends it."
 
 
-def hear_ctrl_c() -> None:
-    """Take SIGINT again: what a shell starts in the background ignores it, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def hear_signals() -> None:
+    """Hear what a shell's ``&`` and nohup make a test run, and so its children, ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Launched:
@@ -35,7 +36,7 @@ class Launched:
             [sys.executable, "-m", "services.launch"],
             cwd=ROOT, env={**clean, "PORT": "0", "PYTHONUNBUFFERED": "1", **env},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - nothing else forks meanwhile
+            preexec_fn=hear_signals,  # noqa: PLW1509 - nothing else forks meanwhile
         )  # fmt: skip
         self.said = ""
         self.children: list[int] = []
