@@ -52,11 +52,8 @@ class Launched:
         return self
 
     def named(self, module: str) -> int:
-        """Return the child that runs this module; on a busy machine ps may not know its words at once."""
-        found: list[int] = []
-        while not found:
-            found = [pid for pid, (_, words) in table().items() if pid in self.children and module in words]
-        return found[0]
+        """Return the child that runs this module."""
+        return next(pid for pid, (_, words) in table().items() if pid in self.children and module in words)
 
     def end(self) -> int:
         """Wait for the end of the launcher and of all that it had started; returns its status."""
@@ -71,7 +68,7 @@ class Launched:
 def table() -> dict[int, tuple[int, str]]:
     """Return each living process's parent and command line."""
     out = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], check=True, capture_output=True, text=True
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], check=True, capture_output=True, text=True
     ).stdout
     rows = (line.split(None, 3) for line in out.splitlines())
     return {int(pid): (int(parent), words) for pid, parent, stat, words in rows if not stat.startswith("Z")}
