@@ -44,7 +44,7 @@ key: $(RUN)  ## make an API key: NAME=web [SCOPES=translate,tutor] [EXPIRES=2027
 
 # Releases younger than seven days wait: a stolen package is mostly found within them.
 LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--only-binary :all: --no-emit-index-url --exclude-newer '7 days' --custom-compile-command 'make lock'
+	--only-binary :all: --no-emit-index-url --no-strip-extras --exclude-newer '7 days' --custom-compile-command 'make lock'
 
 lock: $(DEV)  ## pin requirements*.txt anew from requirements*.in (UPGRADE=1 takes newer releases)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
