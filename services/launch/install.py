@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-PINNED = re.compile(r"^[A-Za-z0-9][\w.-]*==", re.MULTILINE)
+PINNED = re.compile(r"^[A-Za-z0-9][\w.,\[\]-]*==", re.MULTILINE)
 STEP = re.compile(r"^(?:Collecting|Requirement already satisfied:|Installing collected) *(\S*)")
 
 
