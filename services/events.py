@@ -7,7 +7,8 @@ A use case's own events are subclasses of ``Event`` and stand beside the use cas
 The JSON form is one object on one line: ``{"id":3,"type":"text","text":"Hola"}``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -71,6 +72,10 @@ class Start(Event, frozen=True, tag="start", omit_defaults=True):
     turn: int | None = None
 
 
+class Foreign(Event, frozen=True, tag="foreign"):
+    """An event of a type that this release does not know: another one wrote it, and its line goes on."""
+
+
 class Text(Event, frozen=True, tag="text", omit_defaults=True):
     """One piece of the answer; with several targets or texts it says which one it belongs to."""
 
@@ -105,6 +110,7 @@ class Error(Event, frozen=True, tag="error"):
 
 
 End: TypeAlias = Finish | Error
+Decoder: TypeAlias = Callable[[bytes], Event]
 ENDS = (Finish, Error)
 
 encode = msgspec.json.Encoder().encode
@@ -115,9 +121,37 @@ def type_of(event: Event | type[Event]) -> str:
     return str(event.__struct_config__.tag)
 
 
-def to_json(event: Event, number: int) -> bytes:
-    """Return the event as one line of JSON, its number first (no line end)."""
-    return b'{"id":%d,%b' % (number, encode(event)[1:])
+def to_line(event: Event, number: int) -> bytes:
+    """Return the event as a log keeps it: its JSON and a line end."""
+    return b'{"id":%d,%b\n' % (number, encode(event)[1:])
+
+
+def number_and_type(line: bytes) -> tuple[bytes, bytes]:
+    """Return an event's number and type, as ``to_line`` put them at its beginning."""
+    _, _, number, _, _, kind, _ = line.split(b'"', 6)
+    return number[1:-1], kind
+
+
+def decoder(own: Sequence[type[Event]] = ()) -> Decoder:
+    """Return what reads a line back into its event; ``own`` are a use case's types."""
+    return _decoder(tuple(own))
+
+
+@cache
+def _decoder(own: tuple[type[Event], ...]) -> Decoder:
+    union = Start | Text | Notice | Finish | Error
+    for kind in own:
+        union |= kind
+    typed = msgspec.json.Decoder(union).decode
+
+    def decode(line: bytes) -> Event:
+        try:
+            event: Event = typed(line)
+        except msgspec.ValidationError:
+            return Foreign()
+        return event
+
+    return decode
 
 
 def follows(event: Event, previous: Event | None) -> bool:

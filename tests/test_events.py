@@ -16,7 +16,7 @@ from services.events import (
     Text,
     follows,
     joined_text,
-    to_json,
+    to_line,
     type_of,
 )
 from services.use_cases import USE_CASES
@@ -50,18 +50,18 @@ def test_nothing_follows_an_end(end: Event) -> None:
 
 def test_an_event_is_an_object_with_number_and_type() -> None:
     """Number first, then type, then the fields; a part that does not apply is left out."""
-    assert to_json(Text(text="a", target="es"), 7) == b'{"id":7,"type":"text","text":"a","target":"es"}'
+    assert to_line(Text(text="a", target="es"), 7) == b'{"id":7,"type":"text","text":"a","target":"es"}\n'
 
 
 def test_a_start_leaves_out_what_does_not_apply() -> None:
     """No session, no turn."""
-    assert not {"session", "turn"} & set(json.loads(to_json(START, 1)))
+    assert not {"session", "turn"} & set(json.loads(to_line(START, 1)))
 
 
 def test_an_end_always_tells_its_usage() -> None:
     """All its members, also those that are zero, false or unknown."""
     assert all(
-        set(json.loads(to_json(end, 1))["usage"]) == set(events.Usage.__struct_fields__)
+        set(json.loads(to_line(end, 1))["usage"]) == set(events.Usage.__struct_fields__)
         for end in (FINISH, ERROR)
     )
 

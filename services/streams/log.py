@@ -3,42 +3,75 @@
 It stands in the middle. The producer appends; readers read from a number on and are woken
 when there is more. Appending checks the grammar, so no producer can break it, and never
 blocks, so no reader can slow the producer.
+
+What is kept is each event's line, the bytes that NDJSON carries and that a store keeps: so
+every reading, of any process at any time, gives the same bytes. Other encodings' frames are
+made from the lines, once, however many readers there are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
-from services.events import ENDS, Event, follows
+from services.events import ENDS, Decoder, Event, decoder, follows, to_line
 
 
 class Log:
-    """Events numbered from 1 without gaps; the last one is the end."""
+    """Events numbered from 1 without gaps; the last one is the end.
 
-    def __init__(self) -> None:
-        self._events: list[Event] = []
+    ``own`` are the types that a use case adds: those that reading as events gives back typed.
+    """
+
+    def __init__(self, own: Sequence[type[Event]] = ()) -> None:
+        self.end: Event | None = None
+        self._decode: Decoder = decoder(own)
+        self._lines: list[bytes] = []
+        self._last: Event | None = None
+        self._frames: dict[Callable[[bytes], bytes], list[bytes]] = {}
         self._wakers: list[Callable[[], None]] = []
 
     @property
     def last_id(self) -> int:
         """Return the number of the last event, 0 before the first."""
-        return len(self._events)
-
-    @property
-    def end(self) -> Event | None:
-        """Return the event that ended the stream, or None while it runs."""
-        last = self._events[-1] if self._events else None
-        return last if isinstance(last, ENDS) else None
+        return len(self._lines)
 
     def append(self, event: Event) -> None:
         """Number an event and wake the readers; raises RuntimeError against the grammar."""
-        if not follows(event, self._events[-1] if self._events else None):
+        self._add(event, to_line(event, len(self._lines) + 1))
+
+    def copy(self, lines: Iterable[bytes]) -> None:
+        """Append what another process's log holds, as it stands there."""
+        for line in lines:
+            self._add(self._decode(line), line)
+
+    def _add(self, event: Event, line: bytes) -> None:
+        if not follows(event, self._last):
             raise RuntimeError(f"{type(event).__name__} may not come here")
-        self._events.append(event)
+        self._last = event
+        self._lines.append(line)
+        if isinstance(event, ENDS):
+            self.end = event
         for wake in self._wakers:
             wake()
 
+    def lines(self, after: int, most: int | None = None) -> list[bytes]:
+        """Return the lines that follow the event of that number (0: all), at most so many."""
+        return self._lines[after : None if most is None else after + most]
+
+    def frames(self, frame: Callable[[bytes], bytes] | None, after: int) -> list[bytes]:
+        """Return what ``frame`` makes of the lines that follow; None leaves them as they are."""
+        if frame is None:
+            return self._lines[after:]
+        made = self._frames.setdefault(frame, [])
+        made.extend(map(frame, islice(self._lines, len(made), None)))
+        return made[after:]
+
+    def drop_frames(self) -> None:
+        """Keep the lines only: nobody reads at the moment, and frames can be made again."""
+        self._frames.clear()
+
     def after(self, number: int) -> list[Event]:
         """Return the events that follow the one of that number (0: all)."""
-        return self._events[number:]
+        return [self._decode(line) for line in self._lines[number:]]
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` at each append; it must neither block nor raise."""

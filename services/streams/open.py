@@ -24,6 +24,7 @@ from services.streams.calls import Calls
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.clock import Clock
 from services.streams.hearing import Silences
+from services.streams.log import Log
 from services.streams.models import Model, Models
 from services.streams.pen import Pen
 from services.streams.plan import Planner
@@ -66,6 +67,7 @@ def open_stream(
     limits = _within(patience_s, _weigh(core, use_case, counter, given))
     stream = Stream(
         id=new_id(), owner=owner, use_case=use_case.name, model=model.name, clock=core.clock,
+        log=Log(use_case.events), on_disconnect=given.options.on_disconnect,
         own_cap=given.options.max_output_tokens is not None,
     )  # fmt: skip
     with _turn(core, use_case, given, stream) as session:

@@ -1,55 +1,70 @@
 """One reading of one log, from a number on to its end."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 
 from gevent.event import Event as Signal
 
-from services.events import Event
 from services.streams.clock import Alarm
 from services.streams.stream import Stream
+
+# A process that stops sends its readers away over so long, so that they don't arrive elsewhere at once.
+SPREAD_S = 3.0
+# One that was sent away counts as present for so long: it is on its way.
+HELD_S = 30.0
 
 
 class Reader:
     """Yields what there is, as much at once as there is, and waits when there is nothing.
 
-    A reader counts as present from its making until ``close()``; when the last one of a
-    running stream leaves, the stream ends as ``disconnected`` and the provider is closed.
+    A reader counts as present from its making until ``close()``; what happens when the last one
+    of a running stream leaves is the stream's ``presence`` to know.
     """
 
     def __init__(self, stream: Stream, *, after: int = 0) -> None:
         self.stream = stream
+        self.drained = False
         self._after = after
         self._signal = Signal()
         self._beat = False
         self._gone = False
         self._closed = False
         stream.log.watch(self._signal.set)
-        stream.readers += 1
+        stream.presence.enter()
 
-    def batches(self, heartbeat_s: float) -> Iterator[tuple[int, list[Event]]]:
-        """Yield (number of the first, events); an empty list is a heartbeat.
+    def batches(self, frame: Callable[[bytes], bytes] | None, heartbeat_s: float) -> Iterator[list[bytes]]:
+        """Yield the frames of what there is (``Log.frames``); an empty list is a heartbeat.
 
         A heartbeat is due whenever nothing was yielded for ``heartbeat_s`` seconds. Ends
-        after the stream's end, or at once when the reader has left.
+        after the stream's end, or at once when the reader has left or was drained.
         """
+        log = self.stream.log
         alarm = Alarm(self.stream.clock, heartbeat_s, self._due)
         try:
             while not self._gone:
                 self._signal.clear()
-                events = self.stream.log.after(self._after)
-                if events or self._beat:
-                    yield self._after + 1, events
-                    self._after += len(events)
+                frames = log.frames(frame, self._after)
+                if frames or self._beat:
+                    self._after += len(frames)
+                    yield frames
                     if self._beat:  # the alarm has rung, and it rings only once
                         self._beat = False
                         alarm.restart(heartbeat_s)
                     alarm.touch()
-                elif self.stream.log.end:
+                elif log.end:
                     return
                 else:
                     self._signal.wait()
         finally:
             alarm.close()
+
+    def drain(self) -> None:
+        """Send the reader away, within a few seconds: the stream can be read on elsewhere."""
+        self.stream.clock.later(random.uniform(0, SPREAD_S), self._drain)  # noqa: S311 - a spread
+
+    def _drain(self) -> None:
+        self.drained = self._gone = True
+        self._signal.set()
 
     def leave(self) -> None:
         """Note that nobody is there any more; called from the hub by the socket's watcher."""
@@ -63,9 +78,9 @@ class Reader:
             return
         self._closed = True
         self.stream.log.unwatch(self._signal.set)
-        self.stream.readers -= 1
-        if not self.stream.readers:
-            self.stream.stop("disconnected")
+        self.stream.presence.leave(held_s=HELD_S if self.drained else 0)
+        if not self.stream.presence:
+            self.stream.log.drop_frames()
 
     def _due(self) -> None:
         self._beat = True

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from services.events import FinishReason, Usage
 from services.streams.clock import Clock
 from services.streams.log import Log
+from services.streams.presence import OnDisconnect, Presence
 
 
 class Stopped(BaseException):
@@ -32,11 +33,15 @@ class Stream:
     model: str
     clock: Clock
     log: Log = field(default_factory=Log)
-    readers: int = 0
+    on_disconnect: OnDisconnect = "cancel"
     own_cap: bool = False
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
     interrupt: Callable[[BaseException], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Nobody is there yet."""
+        self.presence = Presence(self.clock, self.on_disconnect, lambda: self.stop("disconnected"))
 
     @property
     def url(self) -> str:

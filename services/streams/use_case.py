@@ -28,6 +28,8 @@ Granularity: TypeAlias = Literal["token", "word", "sentence"]
 # Of the characters that models' names are made of; it stands in the log, so it must be one word.
 MODEL_NAME = r"^[A-Za-z0-9._:/@+-]+$"
 
+LONGEST_GRACE_S = 3_600  # an hour: who stays away longer has the stream's retention
+
 
 class Options(BaseModel):
     """What every use case takes besides its own fields."""
@@ -36,6 +38,7 @@ class Options(BaseModel):
 
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
     deadline_s: Annotated[float, Field(gt=0)] | None = None
+    on_disconnect: Literal["cancel", "finish"] | Annotated[float, Field(ge=0, le=LONGEST_GRACE_S)] = "cancel"
     model: Annotated[str, Field(max_length=200, pattern=MODEL_NAME)] | None = None
     granularity: Granularity = "token"
 

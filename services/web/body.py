@@ -44,15 +44,10 @@ class StreamBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came in one piece as one piece; the first item takes the head with it."""
-        frame, heartbeat = self._encoding.frame, self._encoding.heartbeat
+        heartbeat = self._encoding.heartbeat
         yield b""
-        for number, events in self._reader.batches(self._heartbeat_s):
-            if not events:
-                data = heartbeat
-            elif len(events) == 1:
-                data = frame(number, events[0])
-            else:
-                data = b"".join([frame(number + place, event) for place, event in enumerate(events)])
+        for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s):
+            data = frames[0] if len(frames) == 1 else b"".join(frames) if frames else heartbeat
             if data:
                 yield data
         if not self._encoding.tells_end and not self._is_whole(self._stream.log.end):

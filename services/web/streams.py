@@ -98,14 +98,14 @@ class StreamRoutes:
 
     def _in_one_piece(self, stream: Stream) -> Response:
         with closing(Reader(stream)) as reader, closing(HangUp(request.environ, reader.leave)):
-            for _ in reader.batches(self.core.settings.heartbeat_s):
+            for _ in reader.batches(JSON.frame, self.core.settings.heartbeat_s):
                 pass
         if stream.log.end is None:
             return Response(status=204)  # the caller has left; nobody reads this
-        events = stream.log.after(0)
+        events, lines = stream.log.after(0), stream.log.lines(0)
         failed = isinstance(stream.log.end, Error)
         return Response(
-            whole.body(events, self.use_cases[stream.use_case].result(events)),
+            whole.body(events, lines, self.use_cases[stream.use_case].result(events)),
             status=whole.status(events[-1]),
             content_type=whole.PROBLEM_TYPE if failed else whole.CONTENT_TYPE,
             headers=_headers(stream),

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from services.events import Error, Event, Finish, Start, Text, joined_text, to_json
+from services.events import Error, Event, Finish, Start, Text, joined_text
 
 CONTENT_TYPE = "application/json; charset=utf-8"
 PROBLEM_TYPE = "application/problem+json; charset=utf-8"
@@ -16,16 +16,19 @@ def status(end: Event) -> int:
     return int(end.problem["status"]) if isinstance(end, Error) else 200
 
 
-def body(events: Sequence[Event], more: dict[str, Any]) -> bytes:
-    """Return a whole stream as one object; ``more`` are members that the use case adds."""
+def body(events: Sequence[Event], lines: Sequence[bytes], more: dict[str, Any]) -> bytes:
+    """Return a whole stream as one object.
+
+    ``lines`` are the log's lines of these events, ``more`` members that the use case adds.
+    """
     start, end = events[0], events[-1]
     if isinstance(end, Error):
         return msgspec.json.encode(end.problem | {"usage": end.usage, "partial": end.partial})
     if not isinstance(start, Start):
         raise TypeError("a log begins with its start")
     between = [
-        msgspec.Raw(to_json(event, number))
-        for number, event in enumerate(events, 1)
+        msgspec.Raw(line[:-1])
+        for event, line in zip(events, lines, strict=True)
         if not isinstance(event, Start | Text | Finish)
     ]
     return msgspec.json.encode(
@@ -35,7 +38,7 @@ def body(events: Sequence[Event], more: dict[str, Any]) -> bytes:
             "model": start.model,
             "text": joined_text(events),
             "events": between,
-            "finish": msgspec.Raw(to_json(end, len(events))),
+            "finish": msgspec.Raw(lines[-1][:-1]),
         }
         | more
     )

@@ -16,7 +16,7 @@ from services.wire.ndjson import NDJSON
 from services.wire.sse import SSE
 from services.wire.text import TEXT
 
-JSON = Encoding(name="json", content_type="application/json; charset=utf-8", frame=lambda _n, _e: b"")
+JSON = Encoding(name="json", content_type="application/json; charset=utf-8", frame=lambda _line: b"")
 
 # In our own order, for a caller that has none.
 TYPES = {

@@ -3,13 +3,18 @@
 The JSON stands on one line: newlines in text are escaped there, so no text can end a message.
 """
 
-from services.events import Event, to_json, type_of
+from services.events import number_and_type
 from services.wire.encoding import Encoding
 
 
-def frame(number: int, event: Event) -> bytes:
+def frame(line: bytes) -> bytes:
     """Return ``id``, ``event`` and ``data`` lines, and the empty line that sends them."""
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, type_of(event).encode(), to_json(event, number))
+    return b"id: %b\nevent: %b\ndata: %b\n" % (*number_and_type(line), line)
+
+
+def drain(retry_ms: int) -> bytes:
+    """Return a message without a number: the last event's stays the one to go on from."""
+    return b'event: drain\ndata: {"type":"drain"}\nretry: %d\n\n' % retry_ms
 
 
 SSE = Encoding(
@@ -17,4 +22,5 @@ SSE = Encoding(
     content_type="text/event-stream; charset=utf-8",
     frame=frame,
     heartbeat=b": hb\n\n",
+    drain=drain,
 )

@@ -1,12 +1,21 @@
 """Plain text: the answer as it comes, and nothing else."""
 
-from services.events import Event, Text
+import msgspec
+
+from services.events import number_and_type
 from services.wire.encoding import Encoding
 
 
-def frame(_number: int, event: Event) -> bytes:
+class _Piece(msgspec.Struct):
+    text: str
+
+
+decode = msgspec.json.Decoder(_Piece).decode
+
+
+def frame(line: bytes) -> bytes:
     """Return the text of a ``text`` event, nothing for all others."""
-    return event.text.encode() if type(event) is Text else b""
+    return decode(line).text.encode() if number_and_type(line)[1] == b"text" else b""
 
 
 TEXT = Encoding(

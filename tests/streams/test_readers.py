@@ -1,14 +1,14 @@
 """Readings of one log: numbers, heartbeats, coming and going."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import gevent
 import pytest
 
-from services.events import Event, FinishReason, Text
+from services.events import Event, FinishReason, Text, decoder, number_and_type
 from services.streams.log import Log
-from services.streams.readers import Reader
+from services.streams.readers import HELD_S, SPREAD_S, Reader
 from services.streams.stream import Stopped, Stream
 from tests.streams.fake_clock import FakeClock
 from tests.streams.stage import settle
@@ -16,6 +16,7 @@ from tests.streams.test_log import FINISH
 from tests.streams.test_pen import START
 
 A, B = Text(text="a"), Text(text="b")
+READ = decoder()
 
 
 def running(*events: Event) -> Stream:
@@ -39,20 +40,28 @@ def stopped(stream: Stream) -> list[FinishReason]:
     return reasons
 
 
+def batches(reader: Reader, heartbeat_s: float = 10) -> Iterator[tuple[int, list[Event]] | None]:
+    """What a reader yields, as (number of the first, events); None for a heartbeat."""
+    for lines in reader.batches(None, heartbeat_s):
+        numbers = [int(number_and_type(line)[0]) for line in lines]
+        events = [READ(line) for line in lines]
+        yield (numbers[0], events) if lines else None
+
+
 def read(reader: Reader, into: list[object], heartbeat_s: float = 10) -> gevent.Greenlet:
     """Read in a greenlet of its own."""
-    greenlet = gevent.spawn(lambda: into.extend(reader.batches(heartbeat_s)))
+    greenlet = gevent.spawn(lambda: into.extend(batches(reader, heartbeat_s)))
     settle()
     return greenlet
 
 
 @pytest.mark.parametrize(
-    ("after", "batches"),
+    ("after", "expected"),
     [(0, [(1, [START, A, FINISH])]), (1, [(2, [A, FINISH])]), (2, [(3, [FINISH])]), (3, [])],
 )
-def test_what_is_there_comes_at_once(after: int, batches: list[object]) -> None:
+def test_what_is_there_comes_at_once(after: int, expected: list[object]) -> None:
     """A finished stream is one batch from any number on, and nothing after its end."""
-    assert list(Reader(running(START, A, FINISH), after=after).batches(10)) == batches
+    assert list(batches(Reader(running(START, A, FINISH), after=after))) == expected
 
 
 def test_a_reader_is_woken_by_what_is_appended() -> None:
@@ -70,10 +79,10 @@ def test_a_reader_is_woken_by_what_is_appended() -> None:
 def test_events_that_come_while_a_batch_is_written_are_not_missed() -> None:
     """An append between two batches is read next, without a further wake."""
     stream = running(START)
-    batches = Reader(stream).batches(10)
-    assert next(batches) == (1, [START])
+    reading = batches(Reader(stream))
+    assert next(reading) == (1, [START])
     stream.log.append(A)
-    assert next(batches) == (2, [A])
+    assert next(reading) == (2, [A])
 
 
 def test_a_silent_stream_gives_heartbeats() -> None:
@@ -85,7 +94,7 @@ def test_a_silent_stream_gives_heartbeats() -> None:
         settle()
     stream.clock.advance(9)
     settle()
-    assert got == [(1, [START]), (2, []), (2, [])]
+    assert got == [(1, [START]), None, None]
 
 
 def test_events_put_the_heartbeat_off() -> None:
@@ -100,7 +109,7 @@ def test_events_put_the_heartbeat_off() -> None:
     assert got == [(1, [START]), (2, [A])]
     stream.clock.advance(1)
     settle()
-    assert got[2:] == [(3, [])]
+    assert got[2:] == [None]
 
 
 def test_a_heartbeat_that_falls_due_with_an_event_is_the_event() -> None:
@@ -113,22 +122,22 @@ def test_a_heartbeat_that_falls_due_with_an_event_is_the_event() -> None:
     assert got == [(1, [START]), (2, [A])]
     stream.clock.advance(10)
     settle()
-    assert got[2:] == [(3, [])]
+    assert got[2:] == [None]
 
 
 def test_a_reader_that_ended_leaves_no_timer() -> None:
     """The heartbeat's timer goes with the reading."""
     stream = running(START, FINISH)
-    list(Reader(stream).batches(10))
+    list(batches(Reader(stream)))
     assert stream.clock.armed == 0
 
 
 def test_a_reading_that_is_dropped_leaves_no_timer() -> None:
     """So does one that was left in the middle."""
     stream = running(START)
-    batches = Reader(stream).batches(10)
-    next(batches)
-    batches.close()
+    reading = batches(Reader(stream))
+    next(reading)
+    reading.close()
     assert stream.clock.armed == 0
 
 
@@ -159,7 +168,7 @@ def test_a_reader_leaves_once() -> None:
     first.close()
     first.leave()
     first.close()
-    assert (reasons, stream.readers) == ([], 1)
+    assert (reasons, len(stream.presence)) == ([], 1)
 
 
 def test_a_reader_that_left_is_no_longer_woken() -> None:
@@ -227,8 +236,53 @@ def test_a_thousand_readers_read_the_same() -> None:
 def test_one_batch_is_asked_for_at_a_time() -> None:
     """A slow reader gets what has gathered as one batch."""
     stream = running(START)
-    batches = Reader(stream).batches(10)
-    got = list(islice(batches, 1))
+    reading = batches(Reader(stream))
+    got = list(islice(reading, 1))
     for event in (A, B, FINISH):
         stream.log.append(event)
-    assert [*got, *batches] == [(1, [START]), (2, [A, B, FINISH])]
+    assert [*got, *reading] == [(1, [START]), (2, [A, B, FINISH])]
+
+
+def test_a_drained_reader_is_sent_away_within_the_spread() -> None:
+    """It reads on until its moment has come, and then no further: the rest is read elsewhere."""
+    stream, got = running(START), []
+    reader = Reader(stream)
+    greenlet = read(reader, got)
+    reader.drain()
+    assert not reader.drained
+    stream.clock.advance(SPREAD_S)
+    greenlet.join()
+    stream.log.append(A)
+    assert (reader.drained, got) == (True, [(1, [START])])
+
+
+def test_a_drained_reader_counts_as_present_for_a_while() -> None:
+    """The stream goes on while its reader is under way, and ends when it does not come."""
+    stream = running(START)
+    reasons = stopped(stream)
+    reader = Reader(stream)
+    reader.drain()
+    stream.clock.advance(SPREAD_S)
+    reader.close()
+    stream.clock.advance(HELD_S - 1)
+    assert reasons == []
+    stream.clock.advance(1)
+    assert reasons == ["disconnected"]
+
+
+def test_frames_go_with_the_last_reader() -> None:
+    """While one is there they are kept for it; without any they can be made again."""
+    stream, made = running(START), []
+
+    def frame(line: bytes) -> bytes:
+        made.append(line)
+        return line
+
+    one, other = Reader(stream), Reader(stream)
+    for reader in (one, other):
+        assert next(reader.batches(frame, 10)) == stream.log.lines(0)
+    assert len(made) == 1
+    one.close()
+    other.close()
+    next(Reader(stream).batches(frame, 10))
+    assert len(made) == 2

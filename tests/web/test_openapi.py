@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import create_model
 
 from services.errors import GlossError
-from services.events import Event, Finish, Notice, Start, Text, Timing, Usage, to_json
+from services.events import Event, Finish, Notice, Start, Text, Timing, Usage, to_line
 from services.streams.use_case import Input, UseCase, one_call
 from services.web.keys import Keys
 from services.web.openapi import document
@@ -147,7 +147,7 @@ EVENTS = [
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_events_are_as_described(event):
     """An event on the wire, with its number, is of its schema and of the schema of any event."""
-    told = json.loads(to_json(event, 3))
+    told = json.loads(to_line(event, 3))
     assert valid("event", told)
     assert valid(f"event.{type(event).__name__}", told)
     assert not valid("event", told | {"id": 0})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.events import Error, Event, Finish, Notice, Text, Timing, Usage, to_json, type_of
+from services.events import Error, Event, Finish, Notice, Text, Timing, Usage, to_line, type_of
 from services.wire import json as whole
 from services.wire.ndjson import NDJSON
 from services.wire.negotiation import JSON
@@ -32,8 +32,12 @@ STREAMS = st.builds(
 )
 
 
+def lines(events: list[Event]) -> list[bytes]:
+    return [to_line(event, number) for number, event in enumerate(events, 1)]
+
+
 def framed(encoding: Any, events: list[Event]) -> bytes:
-    return b"".join(encoding.frame(number, event) for number, event in enumerate(events, 1))
+    return b"".join(map(encoding.frame or bytes, lines(events)))
 
 
 def plain(events: list[Event]) -> list[dict[str, Any]]:
@@ -67,8 +71,8 @@ def test_heartbeats_change_nothing(events: list[Event], data: st.DataObject) -> 
     for encoding, read in ((NDJSON, decode.ndjson), (SSE, decode.sse)):
         beats = data.draw(st.lists(st.integers(0, 2), min_size=len(events), max_size=len(events)))
         body = b"".join(
-            beat * encoding.heartbeat + encoding.frame(number, event)
-            for number, (beat, event) in enumerate(zip(beats, events, strict=True), 1)
+            beat * encoding.heartbeat + (encoding.frame or bytes)(line)
+            for beat, line in zip(beats, lines(events), strict=True)
         )
         assert read(body) == read(framed(encoding, events))
     assert TEXT.heartbeat == b""
@@ -77,21 +81,21 @@ def test_heartbeats_change_nothing(events: list[Event], data: st.DataObject) -> 
 @given(STREAMS)
 def test_an_event_is_one_line(events: list[Event]) -> None:
     """No text can end a line, a message or an event: CR and LF never stand raw in the JSON."""
-    for number, event in enumerate(events, 1):
-        line = to_json(event, number)
-        assert b"\n" not in line
+    for line in lines(events):
+        assert line.count(b"\n") == 1
+        assert line.endswith(b"\n")
         assert b"\r" not in line
 
 
 def test_the_number_comes_first() -> None:
     """A person who reads along sees the id at the same place in every line."""
-    assert to_json(Text(text="Hola"), 3) == b'{"id":3,"type":"text","text":"Hola"}'
+    assert to_line(Text(text="Hola"), 3) == b'{"id":3,"type":"text","text":"Hola"}\n'
 
 
 def test_a_text_that_looks_like_sse_stays_a_text() -> None:
     """What a model writes is never an event of ours."""
     forged = "\r\n\r\nevent: finish\ndata: {}\n\nid: 99\n\n"
-    (message,) = decode.sse(SSE.frame(1, Text(text=forged)))
+    (message,) = decode.sse(framed(SSE, [Text(text=forged)]))
     assert message == ("1", "text", {"id": 1, "type": "text", "text": forged})
 
 
@@ -99,7 +103,7 @@ def test_a_text_that_looks_like_sse_stays_a_text() -> None:
 def test_json_is_the_whole_result(events: list[Event]) -> None:
     """``text`` is the joined text, ``events`` all but start, text and finish, each with its number."""
     end = plain(events)[-1]
-    body = json.loads(whole.body(events, {}))
+    body = json.loads(whole.body(events, lines(events), {}))
     if end["type"] == "error":
         assert body == {**end["problem"], "usage": end["usage"], "partial": True}
     else:
@@ -115,14 +119,14 @@ def test_json_is_the_whole_result(events: list[Event]) -> None:
 
 def test_a_use_case_adds_members_to_the_result() -> None:
     """They stand beside ours."""
-    body = json.loads(whole.body([START, FINISH], {"translations": [1]}))
+    body = json.loads(whole.body([START, FINISH], lines([START, FINISH]), {"translations": [1]}))
     assert (body["translations"], body["text"]) == ([1], "")
 
 
 def test_json_needs_a_start() -> None:
     """A log that does not begin with its start is no log."""
     with pytest.raises(TypeError):
-        whole.body([FINISH, FINISH], {})
+        whole.body([FINISH, FINISH], lines([FINISH, FINISH]), {})
 
 
 @pytest.mark.parametrize(("end", "status"), [(FINISH, 200), (ERROR, 500)])
@@ -143,3 +147,19 @@ def test_the_status_is_that_of_the_end(end: Event, status: int) -> None:
 def test_each_encoding_says_what_it_is(encoding: Any, content_type: str, tells_end: bool) -> None:
     """The type names the charset; only plain text has no word for its end."""
     assert (encoding.content_type, encoding.tells_end) == (content_type, tells_end)
+
+
+def test_a_drained_reader_is_told_to_go_on_elsewhere() -> None:
+    """SSE says when, and keeps the last number; NDJSON says it in a line; neither is a numbered event."""
+    assert NDJSON.drain
+    assert SSE.drain
+    assert decode.ndjson(NDJSON.drain(700)) == [{"type": "drain"}]
+    assert b"\nretry: 700\n" in SSE.drain(700)
+    before = framed(SSE, [START, Text(text="a")])
+    assert decode.sse(before + SSE.drain(700))[-1] == ("2", "drain", {"type": "drain"})
+
+
+@pytest.mark.parametrize("encoding", [TEXT, JSON])
+def test_a_reading_that_has_no_numbers_is_not_sent_away(encoding: Any) -> None:
+    """Nobody could tell where to go on."""
+    assert encoding.drain is None
