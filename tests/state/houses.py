@@ -1,0 +1,42 @@
+"""The stores under test, each in a house: one state, any number of processes that see it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from services.state.memory import MemoryStore
+from services.state.store import Store
+from tests.streams.fake_clock import FakeClock
+
+
+class House(Protocol):
+    """One state, empty at first."""
+
+    shared: bool  # other processes see it while it is used: the stores are ``Shared``
+
+    def enter(self) -> Store:
+        """Return the store of one more process."""
+        ...
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time pass where the state lives."""
+        ...
+
+
+class MemoryHouse:
+    shared = True
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self._first = MemoryStore(monotonic=self.clock.monotonic)
+
+    def enter(self) -> MemoryStore:
+        return self._first.beside()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+
+@contextmanager
+def memory_house() -> Iterator[MemoryHouse]:
+    yield MemoryHouse()
