@@ -4,6 +4,7 @@
 asked for; so importing this module opens nothing, and tests bring their own parts.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,19 @@ from services.llm import Provider
 from services.prompting import Prompt
 from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
+from services.state.memory import MemoryStore
+from services.state.store import Shared, Store
 from services.streams.caps import input_cap, server_limits
+from services.streams.claims import Claims
 from services.streams.clock import Clock, GeventClock
+from services.streams.core import Core
+from services.streams.drain import Drain
+from services.streams.handover import let_go_later, lose
 from services.streams.models import Models
-from services.streams.open import Core
 from services.streams.registry import Streams
 from services.streams.sessions import Sessions
+from services.streams.sharing.exchange import Exchange
+from services.streams.takeover import take_over
 from services.streams.use_case import UseCase
 from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
@@ -38,21 +46,33 @@ PROMPTS = HERE / "prompts"
 VERSION = "0.1.0"
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the seams, each with its default
     settings: Settings,
     *,
     provider: Provider | None = None,
     use_cases: dict[str, UseCase] = USE_CASES,
     prompts: Path = PROMPTS,
     clock: Clock | None = None,
+    store: Store | None = None,
+    shared: Shared | None = None,
 ) -> Flask:
-    """Put the service together.
+    """Put the service together; ``shared`` is the store where other processes see it.
 
     Raises ``SettingsError`` or ValueError where the settings or a prompt file are not right.
     """
     check_open(settings)
     keys = parse_keys(settings.keys, scopes=use_cases)
-    core = _core(settings, provider or _provider(settings), prompting.load(prompts), clock or GeventClock())
+    core = _core(
+        settings,
+        provider or _provider(settings),
+        use_cases,
+        prompting.load(prompts),
+        clock or GeventClock(),
+        shared or store or MemoryStore(),
+        shared,
+    )
+    core.exchange.open(partial(take_over, core))
+    core.drain.watch(partial(let_go_later, core))
     app = Flask("gloss", static_folder=None)
     install_problems(app)
     install_doors(app, Doors.of(settings))
@@ -70,16 +90,42 @@ def create_app(
     return app
 
 
-def _core(settings: Settings, provider: Provider, prompts: dict[str, Prompt], clock: Clock) -> Core:
-    return Core(
+def _core(  # noqa: PLR0913, PLR0917 - the seams
+    settings: Settings,
+    provider: Provider,
+    use_cases: dict[str, UseCase],
+    prompts: dict[str, Prompt],
+    clock: Clock,
+    store: Store,
+    shared: Shared | None,
+) -> Core:
+    exchange = Exchange(
+        store,
+        clock,
+        shared=shared,
+        retention_s=settings.retention_s,
+        events=lambda name: use_cases[name].events if name in use_cases else (),
+        count=lambda model, text: tokens.counter_of(model).count(text),
+        local=lambda stream_id: streams.here(stream_id),  # noqa: PLW0108 - made below
+        lost=lambda stream: lose(core, stream),
+    )
+    streams = Streams(
+        clock, most=settings.max_streams, retention_s=settings.retention_s, elsewhere=exchange.find
+    )
+    core = Core(
         settings=settings,
+        use_cases=use_cases,
         provider=provider,
         models=Models(settings, provider, clock),
         prompts=prompts,
         clock=clock,
-        streams=Streams(clock, most=settings.max_streams, retention_s=settings.retention_s),
-        sessions=Sessions(most=settings.max_sessions, days=settings.session_days, monotonic=clock.monotonic),
+        streams=streams,
+        sessions=Sessions(store, clock, days=settings.session_days, alive=streams.alive),
+        claims=Claims(store=store, clock=clock, streams=streams),
+        exchange=exchange,
+        drain=Drain(),
     )
+    return core
 
 
 def _provider(settings: Settings) -> Provider:

@@ -17,6 +17,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── InputTooLong                  413  input-too-long
     ├── UnsupportedMediaType          415  unsupported-media-type
     ├── InvalidInput                  422  invalid-input
+    ├── IdempotencyMismatch           422  idempotency-mismatch
     ├── Internal                      500  internal
     ├── Overloaded                    503  overloaded
     ├── ShuttingDown                  503  shutting-down
@@ -191,6 +192,17 @@ class InvalidInput(GlossError):
     slug = "invalid-input"
     title = "Some fields are not right"
     meaning = "Member `errors` names each field and the rule it breaks."
+
+
+class IdempotencyMismatch(GlossError):
+    """The key stands for another request."""
+
+    status = 422
+    slug = "idempotency-mismatch"
+    title = "This key was used for another request"
+    meaning = (
+        "An `Idempotency-Key` stands for one path and body for 24 hours; take another for another request."
+    )
 
 
 class Internal(GlossError):

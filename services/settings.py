@@ -190,14 +190,18 @@ class Settings(BaseSettings):
     retention_s: float = setting(
         600, "GLOSS_RETENTION_S", "A stream can be read again for so long after its end.", unit="s", ge=0
     )
+    grace_s: float = setting(
+        18,
+        "GLOSS_GRACE_S",
+        "For running streams after SIGTERM; with what follows below gunicorn's 20 s and Heroku's 30.",
+        unit="s",
+        ge=0,
+    )
     max_streams: int = setting(
         2_000, "GLOSS_MAX_STREAMS", "Running at once in one process; at 40 KB each this is 80 MB.", ge=1
     )
     session_days: float = setting(
         30, "GLOSS_SESSION_DAYS", "A session not used for so long is forgotten.", unit="days", gt=0
-    )
-    max_sessions: int = setting(
-        10_000, "GLOSS_MAX_SESSIONS", "Kept in memory; the one used longest ago goes first.", ge=1
     )
 
     @field_validator("trusted_hosts", "models", "cors_origins", mode="before")

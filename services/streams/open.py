@@ -4,93 +4,124 @@ What can fail with a status fails here, before the first byte. When ``open_strea
 the ``start`` event stands in the log, the producer runs, and whoever wants reads.
 """
 
-import logging
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 
 import msgspec
+from gevent.event import Event as Signal
 
-from services import llm
-from services.cost.tally import Tally
-from services.cost.tokens import Counter, OutputMeter, counter_of
+from services.cost.tokens import Counter, counter_of
 from services.errors import InputTooLong
-from services.events import Error, Event, Finish, Limits, Start, joined_text
-from services.prompting import Prompt
-from services.settings import Settings
-from services.streams.allowance import Allowance
-from services.streams.calls import Calls
+from services.events import Limits, Start
 from services.streams.caps import agreed, input_cap, server_limits
-from services.streams.clock import Clock
-from services.streams.hearing import Silences
+from services.streams.claims import Wish
+from services.streams.core import Core
+from services.streams.ending import ended
 from services.streams.log import Log
-from services.streams.models import Model, Models
+from services.streams.making import Making
+from services.streams.models import Model
 from services.streams.pen import Pen
-from services.streams.plan import Planner
-from services.streams.produce import Asked, Opening, Producer, Said, advance
-from services.streams.registry import Streams, new_id
-from services.streams.retry import Retry
-from services.streams.sessions import Session, Sessions
+from services.streams.registry import new_id
+from services.streams.sessions import Session
 from services.streams.stream import Stream
-from services.streams.use_case import Context, Input, Turn, UseCase
-from services.telemetry import fields
+from services.streams.use_case import Input, UseCase
 
-log = logging.getLogger("gloss.stream")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Core:
-    """What every stream shares; the composition root makes one."""
-
-    settings: Settings
-    provider: llm.Provider
-    models: Models
-    prompts: dict[str, Prompt]
-    clock: Clock
-    streams: Streams
-    sessions: Sessions
+SUPERSEDED_S = 2.0  # for an earlier turn to give its session back
 
 
-def open_stream(
-    core: Core, use_case: UseCase, given: Input, *, owner: str, patience_s: float | None = None
+def open_stream(  # noqa: PLR0913 - what a request brings
+    core: Core,
+    use_case: UseCase,
+    given: Input,
+    *,
+    owner: str,
+    patience_s: float | None = None,
+    wish: Wish | None = None,
 ) -> Stream:
     """Start a stream and return it; ``patience_s`` is how long the caller's encoding can wait.
 
+    With a ``wish`` whose key was used before, return the stream that it began.
+
     Raises what the caller is to be told with a status: Overloaded, InvalidInput, InputTooLong,
-    NotFound or Busy (sessions), ProviderFailure (no model to be had), and what the use case
-    itself refuses.
+    NotFound or Busy (sessions), IdempotencyMismatch, ProviderFailure (no model to be had), and
+    what the use case itself refuses; StoreDownError where a key or a session needs the store.
     """
+    stream_id = new_id()
+    earlier = core.claims.joined(wish, stream_id, owner) if wish else None
+    if earlier is not None:
+        return earlier
+    with core.claims.held(wish, stream_id, owner) if wish else nullcontext(_nothing) as confirm:
+        return _open(core, use_case, given, stream_id, owner, patience_s, confirm, keyed=wish is not None)
+
+
+def _nothing() -> None:
+    """Without a key there is no claim to confirm."""
+
+
+def _open(  # noqa: PLR0913, PLR0917 - see above
+    core: Core,
+    use_case: UseCase,
+    given: Input,
+    stream_id: str,
+    owner: str,
+    patience_s: float | None,
+    confirm: Callable[[], None],
+    *,
+    keyed: bool,
+) -> Stream:
     core.streams.require_room()
     model = core.models.choose(given.options.model)
-    counter = counter_of(model.name)
-    limits = _within(patience_s, _weigh(core, use_case, counter, given))
-    stream = Stream(
-        id=new_id(), owner=owner, use_case=use_case.name, model=model.name, clock=core.clock,
+    limits = _within(patience_s, _weigh(core, use_case, counter_of(model.name), given))
+    stream = _stream(core, use_case, given, stream_id, owner, model)
+    _supersede(core, use_case, given, stream, limits)
+    with _turn(core, use_case, given, stream) as session:
+        making = Making.of(
+            core, use_case, given, stream=stream, model=model, limits=limits, session=session
+        )  # fmt: skip
+        confirm()
+        core.streams.require_room()  # others came in meanwhile; from here on nothing waits
+
+    pen = Pen(stream, given.options.granularity)
+    sent = given.model_dump(mode="json", exclude_none=True)
+    producer = making.producer(pen, lambda producer: ended(core, stream, session, sent, producer.state))
+    pen.write(_start(core, use_case, making))
+    core.streams.add(stream)
+    core.exchange.publish(
+        stream,
+        sent=sent,
+        session=session.id if session else None,
+        deadline_s=limits.deadline_s,
+        keyed=keyed,
+    )
+    producer.start(making.opening, limits.deadline_s)
+    return stream
+
+
+def _stream(  # noqa: PLR0913, PLR0917 - what is known of it
+    core: Core, use_case: UseCase, given: Input, stream_id: str, owner: str, model: Model
+) -> Stream:
+    return Stream(
+        id=stream_id, owner=owner, use_case=use_case.name, model=model.name, clock=core.clock,
         log=Log(use_case.events), on_disconnect=given.options.on_disconnect,
         own_cap=given.options.max_output_tokens is not None,
     )  # fmt: skip
-    with _turn(core, use_case, given, stream) as session:
-        planner = _planner(core, use_case, model, counter, limits, own_cap=stream.own_cap)
-        transform = use_case.transform(given, _context(model, counter, session))
-        said: list[Said] = []
-        then = advance(transform, None, said.append)
-        planned = planner.plan(then.calls) if isinstance(then, Asked) else []
-        core.streams.require_room()  # others came in meanwhile; from here on nothing waits
-    opening = Opening(said, then, planned)
 
-    pen = Pen(stream, given.options.granularity)
-    calls = _calls(core, model, counter, limits, pen.write)
-    stream.usage, stream.at_cap = calls.usage, lambda: calls.allowance.reached
-    producer = Producer(
-        stream=stream, pen=pen, transform=transform, calls=calls, plan=planner.plan,
-        ended=lambda ended: _ended(core, given, session, ended),
-        state=session.state if session else None,
-    )  # fmt: skip
-    pen.write(_start(core, use_case, stream, limits, opening, session))
-    core.streams.add(stream)
-    producer.start(opening, limits.deadline_s)
-    return stream
+
+def _supersede(core: Core, use_case: UseCase, given: Input, stream: Stream, limits: Limits) -> None:
+    """End the caller's earlier stream of the same key; a session waits until it has its turn back."""
+    key = given.options.supersedes
+    if key is None:
+        return
+    kept_s = limits.deadline_s + core.settings.retention_s
+    earlier = core.claims.supersede(key, stream.id, stream.owner, kept_s)
+    if earlier is None or earlier.log.end is not None:
+        return
+    gone = Signal()
+    earlier.log.watch(gone.set)
+    earlier.stop("superseded")
+    while use_case.sessions and earlier.log.end is None and gone.wait(SUPERSEDED_S):
+        gone.clear()
+    earlier.log.unwatch(gone.set)
 
 
 def _weigh(core: Core, use_case: UseCase, counter: Counter, given: Input) -> Limits:
@@ -119,94 +150,20 @@ def _turn(core: Core, use_case: UseCase, given: Input, stream: Stream) -> Iterat
     try:
         yield session
     except BaseException:
-        core.sessions.abandon_turn(session.id, new=asked is None)
+        core.sessions.abandon_turn(session, new=asked is None)
         raise
 
 
-def _context(model: Model, counter: Counter, session: Session | None) -> Context:
-    return Context(
-        compact=model.compact,
-        count=counter.count,
-        new_id=lambda: secrets.token_hex(4),
-        state=session.state if session else None,
-        turns=session.turns if session else (),
-    )
-
-
-def _planner(  # noqa: PLR0913 - what a plan depends on
-    core: Core, use_case: UseCase, model: Model, counter: Counter, limits: Limits, *, own_cap: bool
-) -> Planner:
-    return Planner(
-        prompts=core.prompts,
-        default=core.prompts[use_case.name],
-        model=model.name,
-        counter=counter,
-        max_output_tokens=limits.max_output_tokens,
-        own_cap=own_cap,
-        window=model.window,
-    )
-
-
-def _calls(
-    core: Core, model: Model, counter: Counter, limits: Limits, emit: Callable[[Event], None]
-) -> Calls:
-    settings = core.settings
-    return Calls(
-        provider=core.provider,
-        clock=core.clock,
-        silences=Silences(first_s=settings.first_text_s, between_s=settings.between_text_s),
-        retry=Retry(settings.attempts, settings.attempts_within_s),
-        allowance=Allowance(limits.max_output_tokens),
-        tally=Tally(model.price),
-        meter=lambda cap: OutputMeter(counter, cap),
-        emit=emit,
-        parallel=settings.parallel_calls,
-        most=settings.max_calls,
-    )
-
-
-def _start(  # noqa: PLR0913, PLR0917 - the event tells of all of them
-    core: Core, use_case: UseCase, stream: Stream, limits: Limits, opening: Opening, session: Session | None
-) -> Start:
+def _start(core: Core, use_case: UseCase, making: Making) -> Start:
+    session = making.session
     return Start(
-        stream=stream.id,
+        stream=making.stream.id,
         use_case=use_case.name,
-        model=stream.model,
+        model=making.stream.model,
         prompt=core.prompts[use_case.name].label,
-        input_tokens=sum(one.input_tokens for one in opening.planned),
-        limits=limits,
+        input_tokens=sum(one.input_tokens for one in making.opening.planned),
+        limits=making.limits,
         created=core.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         session=session.id if session else None,
         turn=session.next_turn if session else None,
     )
-
-
-def _ended(core: Core, given: Input, session: Session | None, producer: Producer) -> None:
-    stream = producer.stream
-    core.streams.ended(stream)
-    if session is not None:
-        end = stream.log.end
-        turn = Turn(
-            number=session.next_turn,
-            stream=stream.id,
-            sent=given.model_dump(mode="json", exclude={"options", "session"}, exclude_none=True),
-            text=joined_text(stream.log.after(0)),
-            partial=not (isinstance(end, Finish) and end.reason == "stop"),
-        )
-        core.sessions.end_turn(session.id, turn, producer.state)
-    log.info("stream ended %s", fields(_summary(stream)))
-
-
-def _summary(stream: Stream) -> dict[str, object]:
-    """Return what one log line says of a stream: names as OpenTelemetry's GenAI conventions have them."""
-    end, usage = stream.log.end, stream.usage()
-    return {
-        "stream": stream.id,
-        "use_case": stream.use_case,
-        "gen_ai.request.model": stream.model,
-        "reason": end.reason if isinstance(end, Finish) else None,
-        "problem": end.problem["type"] if isinstance(end, Error) else None,
-        "gen_ai.usage.input_tokens": usage.input_tokens,
-        "gen_ai.usage.output_tokens": usage.output_tokens,
-        "events": stream.log.last_id,
-    }

@@ -6,11 +6,22 @@ long for somebody to come back.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from services.streams.clock import Clock
 
 OnDisconnect: TypeAlias = Literal["cancel", "finish"] | float
+
+
+class Attendance(Protocol):
+    """What a reader knows of it: here, or at the process that makes the stream."""
+
+    def __len__(self) -> int: ...
+    def enter(self) -> None:
+        """Count one who comes."""
+
+    def leave(self, *, held_s: float = 0) -> None:
+        """Count one who goes, so much later."""
 
 
 class Presence:

@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 
 import gevent
 
-from services.errors import GlossError, Internal
+from services.errors import GlossError, Internal, ShuttingDown
 from services.events import Event, FinishReason, Usage
 from services.streams.ahead import Ahead
 from services.streams.calls import Calls, Planned, Reply
 from services.streams.clock import Alarm
 from services.streams.pen import Pen
-from services.streams.stream import Stopped, Stream
+from services.streams.stream import Gone, Stopped, Stream
 from services.streams.use_case import Call, Remember, Transform
 from services.telemetry import bare_traceback
 
@@ -136,6 +136,12 @@ class Producer:
         """Write the end and tell of it, without a switch: who reads the end finds the turn free."""
         if self._alarm:
             self._alarm.close()
+        if isinstance(end, Gone):
+            final = self.stream.usage()
+            self.stream.usage = lambda: final
+            if end.handed_over():
+                return
+            end = ShuttingDown()
         try:
             self._write(end)
         except Exception as error:  # noqa: BLE001 - a log without an end is waited for by its readers
@@ -157,7 +163,7 @@ class Producer:
             self.pen.finish(end, usage)
 
     def _log(self, error: BaseException) -> None:
-        if not isinstance(error, Stopped | GlossError):
+        if not isinstance(error, Stopped | Gone | GlossError):
             log.error("stream %s failed\n%s", self.stream.id, bare_traceback(error))
 
 

@@ -36,7 +36,8 @@ class Reader:
         """Yield the frames of what there is (``Log.frames``); an empty list is a heartbeat.
 
         A heartbeat is due whenever nothing was yielded for ``heartbeat_s`` seconds. Ends
-        after the stream's end, or at once when the reader has left or was drained.
+        after the stream's end, or at once when the reader has left or was drained, or when the log
+        broke off.
         """
         log = self.stream.log
         alarm = Alarm(self.stream.clock, heartbeat_s, self._due)
@@ -51,12 +52,24 @@ class Reader:
                         self._beat = False
                         alarm.restart(heartbeat_s)
                     alarm.touch()
-                elif log.end:
+                elif log.end or log.broken:
                     return
                 else:
                     self._signal.wait()
         finally:
             alarm.close()
+
+    def is_in_log(self, late_s: float) -> bool:
+        """Tell whether the event to read on from exists; a copy may be a moment behind what it copies."""
+        log = self.stream.log
+        late = self.stream.clock.monotonic() + late_s
+        while self._after > log.last_id:
+            left = late - self.stream.clock.monotonic()
+            if log.end is not None or not self.stream.is_copy or left <= 0:
+                return False
+            self._signal.clear()
+            self._signal.wait(left)
+        return True
 
     def drain(self) -> None:
         """Send the reader away, within a few seconds: the stream can be read on elsewhere."""

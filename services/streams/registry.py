@@ -1,7 +1,8 @@
-"""Which streams there are: running, and for a while after their end."""
+"""Which streams there are: running, for a while after their end, and those of other processes."""
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 
 from services.errors import NotFound, Overloaded
 from services.streams.clock import Clock
@@ -17,12 +18,23 @@ def new_id() -> str:
 
 
 class Streams:
-    """Streams by id; an id is only good together with its owner."""
+    """Streams by id; an id is only good together with its owner.
 
-    def __init__(self, clock: Clock, *, most: int, retention_s: float) -> None:
+    ``elsewhere`` finds what is not here: made by another process, or by this one's predecessor.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        most: int,
+        retention_s: float,
+        elsewhere: Callable[[str], Stream | None] = lambda _id: None,
+    ) -> None:
         self._clock = clock
         self._most = most
         self._retention_s = retention_s
+        self._elsewhere = elsewhere
         self._running: dict[str, Stream] = {}
         self._ended: OrderedDict[str, Stream] = OrderedDict()
 
@@ -30,6 +42,11 @@ class Streams:
         """Raise Overloaded if as many streams run as may."""
         if len(self._running) >= self._most:
             raise Overloaded(retry_after_s=1)
+
+    @property
+    def running(self) -> Iterable[Stream]:
+        """Return the streams that are made here and have not ended."""
+        return list(self._running.values())
 
     def add(self, stream: Stream) -> None:
         """Keep a stream that begins."""
@@ -43,12 +60,25 @@ class Streams:
             self._ended.popitem(last=False)
         self._clock.later(self._retention_s, lambda: self._forget(stream))
 
+    def _forget(self, stream: Stream) -> None:
+        self._ended.pop(stream.id, None)
+
+    def dropped(self, stream: Stream) -> None:
+        """Forget a stream that another process goes on with."""
+        self._running.pop(stream.id, None)
+
+    def here(self, stream_id: str) -> Stream | None:
+        """Return a stream that is made here, running or ended."""
+        return self._running.get(stream_id) or self._ended.get(stream_id)
+
     def get(self, stream_id: str, owner: str) -> Stream:
-        """Return the caller's stream; raises NotFound, also for somebody else's."""
-        stream = self._running.get(stream_id) or self._ended.get(stream_id)
+        """Return the caller's stream; raises NotFound, also for somebody else's; StoreDownError."""
+        stream = self.here(stream_id) or self._elsewhere(stream_id)
         if stream is None or stream.owner != owner:
             raise NotFound("There is no such stream; it may have expired.")
         return stream
 
-    def _forget(self, stream: Stream) -> None:
-        self._ended.pop(stream.id, None)
+    def alive(self, stream_id: str) -> bool:
+        """Tell whether a stream runs, here or elsewhere; raises StoreDownError."""
+        stream = self.here(stream_id) or self._elsewhere(stream_id)
+        return stream is not None and stream.log.end is None

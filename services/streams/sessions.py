@@ -1,23 +1,31 @@
 """What a use case remembers between streams: one session, one turn at a time."""
 
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import msgspec
-from cachetools import TTLCache
 
 from services.errors import Busy, NotFound
+from services.state.store import Store, StoreDownError
+from services.streams.clock import Clock
 from services.streams.use_case import Turn
+
+log = logging.getLogger("gloss.sessions")
 
 # A prompt uses the last few turns only; the rest is for the caller to look back on.
 MAX_TURNS = 200
 DAY_S = 86_400
+AWAY_S = 1.0  # between two tries to store what could not be stored
+VERSION = 1
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation; ``state`` is the use case's own, ``running`` the stream of an open turn."""
 
+    v: int = VERSION
     id: str
     owner: str
     use_case: str
@@ -31,53 +39,106 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return self.turns[-1].number + 1 if self.turns else 1
 
 
-class Sessions:
-    """Sessions in memory, bounded in number; one not used for ``days`` is forgotten."""
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Session).decode
 
-    def __init__(self, *, most: int, days: float, monotonic: Callable[[], float]) -> None:
-        self._kept: TTLCache[str, Session] = TTLCache(most, days * DAY_S, timer=monotonic)
+
+class Sessions:
+    """Sessions in a store; one not used for ``days`` is forgotten.
+
+    ``alive`` tells whether a stream still runs, here or elsewhere: a turn whose process died
+    keeps nobody out. A turn that ends while the store is away waits here until it is back, and the
+    session with it.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, days: float, alive: Callable[[str], bool]) -> None:
+        self._store = store
+        self._clock = clock
+        self._ttl_s = days * DAY_S
+        self._alive = alive
+        self._waiting: dict[str, str] = {}  # sessions whose last turn is not stored, by its stream
+
+    @property
+    def waiting(self) -> int:
+        """Return how many sessions wait here for the store to come back."""
+        return len(self._waiting)
 
     def get(self, session_id: str, owner: str) -> Session:
-        """Return the caller's session; raises NotFound, also for somebody else's."""
-        session = self._kept.get(session_id)
-        if session is None or session.owner != owner:
+        """Return the caller's session; raises NotFound, also for somebody else's; StoreDownError."""
+        return self._stored(session_id, owner)[1]
+
+    def _stored(self, session_id: str, owner: str) -> tuple[bytes, Session]:
+        value = self._store.get(_key(session_id))
+        session = None if value is None else decode(value)
+        if value is None or session is None or session.owner != owner:
             raise NotFound("There is no such session; it may have expired.")
-        return session
+        return value, session
 
     def begin_turn(self, session_id: str | None, *, owner: str, use_case: str, stream: str) -> Session:
         """Return the session with its turn taken by ``stream``; a new one without an id.
 
-        Raises NotFound for an unknown id, Busy while another turn runs.
+        Raises NotFound for an unknown id, Busy while another turn runs, StoreDownError.
         """
         if session_id is None:
-            session = Session(id=secrets.token_urlsafe(16), owner=owner, use_case=use_case)
-        else:
-            session = self.get(session_id, owner)
+            new = Session(id=secrets.token_urlsafe(16), owner=owner, use_case=use_case, running=stream)
+            self._store.put(_key(new.id), encode(new), self._ttl_s)
+            return new
+        while True:
+            value, session = self._stored(session_id, owner)
             if session.use_case != use_case:
                 raise NotFound("That session belongs to another use case.")
-            if session.running:
+            if session.running and (session_id in self._waiting or self._alive(session.running)):
                 raise Busy(stream=f"/v1/streams/{session.running}")
-        return self._keep(msgspec.structs.replace(session, running=stream))
+            taken = msgspec.structs.replace(session, running=stream)
+            if self._store.swap(_key(session_id), value, encode(taken), self._ttl_s):
+                return taken
 
     def end_turn(self, session_id: str, turn: Turn, state: Any) -> None:
         """Add the turn and the state that it left; a session deleted meanwhile stays deleted."""
-        session = self._kept.get(session_id)
-        if session is not None:
-            turns = (*session.turns, turn)[-MAX_TURNS:]
-            self._keep(msgspec.structs.replace(session, turns=turns, state=state, running=None))
+        try:
+            self._change(session_id, lambda session: _with(session, turn, state))
+        except StoreDownError:
+            log.warning("a turn waits for the store to come back")
+            self._waiting[session_id] = turn.stream
+            gevent.spawn(self._end_later, session_id, turn, state)
 
-    def abandon_turn(self, session_id: str, *, new: bool) -> None:
+    def _end_later(self, session_id: str, turn: Turn, state: Any) -> None:
+        while True:
+            self._clock.sleep(AWAY_S)
+            try:
+                self._change(session_id, lambda session: _with(session, turn, state))
+            except StoreDownError:
+                continue
+            self._waiting.pop(session_id, None)
+            return
+
+    def abandon_turn(self, session: Session, *, new: bool) -> None:
         """Give back a turn whose stream was refused; a session begun for it disappears."""
-        session = self._kept.pop(session_id, None)
-        if session is not None and not new:
-            self._keep(msgspec.structs.replace(session, running=None))
+        try:
+            if new:
+                self._store.swap(_key(session.id), encode(session), None, self._ttl_s)
+            else:
+                self._change(session.id, lambda one: msgspec.structs.replace(one, running=None))
+        except StoreDownError:
+            return  # its stream is not alive, so the next turn finds it free
 
     def delete(self, session_id: str, owner: str) -> Session:
-        """Forget it; raises NotFound."""
-        session = self.get(session_id, owner)
-        del self._kept[session_id]
-        return session
+        """Forget it; raises NotFound, StoreDownError."""
+        while True:
+            value, session = self._stored(session_id, owner)
+            if self._store.swap(_key(session_id), value, None, self._ttl_s):
+                return session
 
-    def _keep(self, session: Session) -> Session:
-        self._kept[session.id] = session
-        return session
+    def _change(self, session_id: str, change: Callable[[Session], Session]) -> None:
+        while (value := self._store.get(_key(session_id))) is not None:
+            if self._store.swap(_key(session_id), value, encode(change(decode(value))), self._ttl_s):
+                return
+
+
+def _with(session: Session, turn: Turn, state: Any) -> Session:
+    turns = (*session.turns, turn)[-MAX_TURNS:]
+    return msgspec.structs.replace(session, turns=turns, state=state, running=None)
+
+
+def _key(session_id: str) -> str:
+    return f"session:{session_id}"

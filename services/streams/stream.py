@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.events import FinishReason, Usage
+from services.events import Finish, FinishReason, Usage
 from services.streams.clock import Clock
 from services.streams.log import Log
-from services.streams.presence import OnDisconnect, Presence
+from services.streams.presence import Attendance, OnDisconnect, Presence
 
 
 class Stopped(BaseException):
@@ -20,11 +20,24 @@ class Stopped(BaseException):
         self.reason: FinishReason = reason
 
 
+class Gone(BaseException):
+    """Raised inside a producer whose stream is to be another process's: it writes no end.
+
+    ``handed_over()`` is called when all is closed; where it returns False there is nobody to go on.
+    """
+
+    def __init__(self, handed_over: Callable[[], bool]) -> None:
+        super().__init__()
+        self.handed_over = handed_over
+
+
 @dataclass(kw_only=True, eq=False)
 class Stream:
     """What the registry keeps; ``owner`` is the id of the caller to whom it belongs.
 
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
+    ``is_copy`` is true where another process makes it.
+    ``settle(s)`` waits at most so long until other processes know what the log holds now.
     """
 
     id: str
@@ -34,22 +47,38 @@ class Stream:
     clock: Clock
     log: Log = field(default_factory=Log)
     on_disconnect: OnDisconnect = "cancel"
+    is_copy: bool = False
     own_cap: bool = False
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
+    settle: Callable[[float], None] = lambda _seconds: None
     interrupt: Callable[[BaseException], None] | None = None
 
     def __post_init__(self) -> None:
         """Nobody is there yet."""
-        self.presence = Presence(self.clock, self.on_disconnect, lambda: self.stop("disconnected"))
+        self.presence: Attendance = Presence(
+            self.clock, self.on_disconnect, lambda: self.stop("disconnected")
+        )
 
     @property
     def url(self) -> str:
         """Return the path under which the stream can be read again."""
         return f"/v1/streams/{self.id}"
 
+    @property
+    def whole(self) -> bool:
+        """Tell whether the bare text is complete, or as long as the caller asked for."""
+        end = self.log.end
+        if not isinstance(end, Finish):
+            return False
+        return end.reason == "stop" or (end.reason == "length" and self.own_cap and self.at_cap())
+
     def stop(self, reason: FinishReason) -> None:
         """End the stream for this reason; the first reason counts, an ended stream is left alone."""
+        self.throw(Stopped(reason))
+
+    def throw(self, cause: BaseException) -> None:
+        """Interrupt whoever makes the stream; only the first cause counts."""
         interrupt, self.interrupt = self.interrupt, None
         if interrupt is not None and self.log.end is None:
-            interrupt(Stopped(reason))
+            interrupt(cause)

@@ -39,6 +39,7 @@ class Options(BaseModel):
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
     deadline_s: Annotated[float, Field(gt=0)] | None = None
     on_disconnect: Literal["cancel", "finish"] | Annotated[float, Field(ge=0, le=LONGEST_GRACE_S)] = "cancel"
+    supersedes: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     model: Annotated[str, Field(max_length=200, pattern=MODEL_NAME)] | None = None
     granularity: Granularity = "token"
 

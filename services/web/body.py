@@ -1,19 +1,23 @@
 """A response's body: one reading of one log, in one encoding, as the WSGI server asks for it."""
 
 import errno
+import random
 import socket
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from services.events import Event, Finish
+from services.streams.drain import Drain
 from services.streams.readers import Reader
 from services.streams.stream import Stream
 from services.web.hangup import HangUp
 from services.wire.encoding import Encoding
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
+
+SETTLE_S = 0.5
+RETRY_MS = (100, 1_000)  # a browser's own reconnecting, spread
 
 
 class StreamBody:
@@ -23,7 +27,7 @@ class StreamBody:
     ``finally``, and the reader would count as present for ever.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is known to the route only
         self,
         stream: Stream,
         encoding: Encoding,
@@ -31,7 +35,9 @@ class StreamBody:
         *,
         after: int,
         heartbeat_s: float,
+        drain: Drain | None,
     ) -> None:
+        """``drain`` tells when readers are to go on elsewhere, where there is one."""
         self._encoding = encoding
         self._environ = environ
         self._stream = stream
@@ -40,6 +46,9 @@ class StreamBody:
             self._reader = Reader(stream, after=after)
             opened.callback(self._reader.close)
             opened.callback(HangUp(environ, self._reader.leave).close)
+            if drain is not None and encoding.drain is not None:
+                drain.watch(self._reader.drain)
+                opened.callback(drain.unwatch, self._reader.drain)
             self._open = opened.pop_all()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -50,19 +59,15 @@ class StreamBody:
             data = frames[0] if len(frames) == 1 else b"".join(frames) if frames else heartbeat
             if data:
                 yield data
-        if not self._encoding.tells_end and not self._is_whole(self._stream.log.end):
+        if self._reader.drained and self._encoding.drain is not None:
+            self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
+            yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
+        elif self._stream.log.end is None or not (self._encoding.tells_end or self._stream.whole):
             self._cut()
 
     def close(self) -> None:
         """Leave the stream; the server calls this at every end of the connection."""
         self._open.close()
-
-    def _is_whole(self, end: Event | None) -> bool:
-        """Tell whether a text that ends here is what the caller asked for."""
-        if not isinstance(end, Finish):
-            return False
-        as_asked = self._stream.own_cap and self._stream.at_cap()
-        return end.reason == "stop" or (end.reason == "length" and as_asked)
 
     def _cut(self) -> None:
         """Break the connection, so that no client takes half an answer for a whole one.

@@ -10,7 +10,8 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from services import errors
-from services.errors import GlossError
+from services.errors import GlossError, Overloaded
+from services.state.store import StoreDownError
 from services.telemetry import bare_traceback
 
 PROBLEM_TYPE = "application/problem+json; charset=utf-8"
@@ -52,9 +53,15 @@ PAGE = """<!doctype html>
 def install_problems(app: Flask) -> None:
     """Answer every error of the app with its problem, and serve a page about each."""
     app.register_error_handler(GlossError, problem_response)
+    app.register_error_handler(StoreDownError, _without_store)
     app.register_error_handler(HTTPException, _from_werkzeug)
     app.register_error_handler(Exception, _unexpected)
     app.register_blueprint(_pages())
+
+
+def _without_store(_error: StoreDownError) -> Response:
+    """Say that it is not the caller's fault, and soon over: running streams go on without the store."""
+    return problem_response(Overloaded("The store cannot be reached.", retry_after_s=1))
 
 
 def problem_response(error: GlossError, instance: str | None = None) -> Response:

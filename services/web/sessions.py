@@ -8,7 +8,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from services.errors import NotFound
-from services.streams.open import Core
+from services.streams.core import Core
 from services.streams.use_case import UseCase
 from services.web.keys import Keys, authenticate
 from services.wire.json import CONTENT_TYPE

@@ -11,19 +11,24 @@ from flask import Blueprint, Response, request
 
 from services.errors import InvalidInput, NotFound
 from services.events import Error, Event, Finish
-from services.streams.open import Core, open_stream
+from services.streams.claims import Wish
+from services.streams.core import Core
+from services.streams.open import open_stream
 from services.streams.readers import Reader
 from services.streams.stream import Stream
 from services.streams.use_case import UseCase
 from services.web.bodies import read_json
 from services.web.body import StreamBody
 from services.web.hangup import HangUp
-from services.web.keys import Keys, authenticate
+from services.web.keys import ANONYMOUS, Caller, Keys, authenticate
 from services.web.validation import validated
 from services.wire import json as whole
 from services.wire.encoding import Encoding
 from services.wire.negotiation import JSON, negotiate
 
+LATE_S = 1.0  # what was shown by another process is stored within 50 ms, and here a little later
+LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
+MOST_CHOSEN = 255
 NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -56,14 +61,30 @@ class StreamRoutes:
         body = read_json(request, max_bytes=settings.max_body_bytes, within_s=settings.body_s)
         given = validated(use_case.input, body)
         patience_s = settings.json_s if encoding is JSON else None
-        stream = open_stream(self.core, use_case, given, owner=caller.key_id, patience_s=patience_s)
+        check_chosen_key("options.supersedes", given.options.supersedes, caller)
+        wish = self._wish(caller, name, body)
+        stream = open_stream(
+            self.core, use_case, given, owner=caller.key_id, patience_s=patience_s, wish=wish
+        )
         return self._answer(stream, encoding, after=0)
+
+    def _wish(self, caller: Caller, name: str, body: dict[str, Any]) -> Wish | None:
+        """Return the caller's idempotency key with what it stands for."""
+        key = request.headers.get("Idempotency-Key")
+        check_chosen_key("Idempotency-Key", key, caller)
+        return None if key is None else Wish(key=key, path=name, body=body)
 
     def read(self, stream_id: str) -> Response:
         """Read a stream again, from the event after the one named."""
         stream = self._stream(stream_id)
         encoding = negotiate(request.headers.get("Accept"))
-        after = _cursor(stream)
+        after = _cursor()
+        with closing(Reader(stream, after=after)) as reader:  # present while it is decided
+            if not reader.is_in_log(LATE_S):
+                raise NotFound("The stream has no event of that number.")
+            return self._read(stream, encoding, after)
+
+    def _read(self, stream: Stream, encoding: Encoding, after: int) -> Response:
         if encoding is not JSON and stream.log.end is not None and after == stream.log.last_id:
             return Response(status=204)
         if request.method == "HEAD":  # a body that is never asked for must not hold a reader
@@ -89,8 +110,14 @@ class StreamRoutes:
     def _answer(self, stream: Stream, encoding: Encoding, *, after: int) -> Response:
         if encoding is JSON:
             return self._in_one_piece(stream)
-        heartbeat_s = self.core.settings.heartbeat_s
-        body = StreamBody(stream, encoding, request.environ, after=after, heartbeat_s=heartbeat_s)
+        body = StreamBody(
+            stream,
+            encoding,
+            request.environ,
+            after=after,
+            heartbeat_s=self.core.settings.heartbeat_s,
+            drain=self.core.drain if self.core.exchange.is_shared else None,
+        )
         # Passed through as it is: werkzeug's own wrapper looks at each item, and we know ours.
         return Response(
             body, content_type=encoding.content_type, headers=_headers(stream), direct_passthrough=True
@@ -112,15 +139,20 @@ class StreamRoutes:
         )
 
 
-def _cursor(stream: Stream) -> int:
+def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:
+    """Refuse a key that others could guess where all callers are one; raises InvalidInput."""
+    least = LEAST_FOR_ANYBODY if caller is ANONYMOUS else 1
+    if key is not None and not (least <= len(key) <= MOST_CHOSEN and key.isprintable()):
+        problem = f"must have {least} to {MOST_CHOSEN} printable characters"
+        raise InvalidInput(errors=[{"field": field, "problem": problem}])
+
+
+def _cursor() -> int:
     """Return the number after which to read: ``Last-Event-ID`` wins over ``?after``."""
     given = request.headers.get("Last-Event-ID", request.args.get("after", "0"))
     if not NUMBER.fullmatch(given):
         raise InvalidInput(errors=[{"field": "after", "problem": "must be the number of an event"}])
-    after = int(given)
-    if after > stream.log.last_id:
-        raise NotFound("The stream has no event of that number.")
-    return after
+    return int(given)
 
 
 def _headers(stream: Stream) -> dict[str, str]:

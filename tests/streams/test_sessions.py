@@ -1,19 +1,45 @@
 """What is remembered between streams."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.errors import Busy, NotFound
+from services.state.memory import MemoryStore
+from services.state.store import StoreDownError
 from services.streams import sessions as module
-from services.streams.sessions import DAY_S, Session, Sessions
+from services.streams.sessions import AWAY_S, DAY_S, Session, Sessions
 from services.streams.use_case import Turn
 from tests.streams.fake_clock import FakeClock
+from tests.streams.stage import settle
 
 
-def sessions(most: int = 3, days: float = 1) -> tuple[Sessions, FakeClock]:
+class Away(MemoryStore):
+    """A store that can be away."""
+
+    away = False
+
+    def get(self, key: str) -> bytes | None:
+        if self.away:
+            raise StoreDownError
+        return super().get(key)
+
+
+def sessions(
+    days: float = 1, *, alive: Callable[[str], bool] = lambda _stream: True
+) -> tuple[Sessions, FakeClock]:
+    kept, clock, _ = stored(days, alive=alive)
+    return kept, clock
+
+
+def stored(
+    days: float = 1, *, alive: Callable[[str], bool] = lambda _stream: True
+) -> tuple[Sessions, FakeClock, Away]:
     clock = FakeClock()
-    return Sessions(most=most, days=days, monotonic=clock.monotonic), clock
+    store = Away(monotonic=clock.monotonic)
+    return Sessions(store, clock, days=days, alive=alive), clock, store
 
 
 def begun(kept: Sessions, session: str | None = None, stream: str = "s1") -> Session:
@@ -34,7 +60,7 @@ def test_the_first_turn_begins_a_session() -> None:
 
 def test_sessions_cannot_be_guessed() -> None:
     """Each has an id of its own, of 128 random bits."""
-    kept, _ = sessions(most=100)
+    kept, _ = sessions()
     ids = {begun(kept).id for _ in range(100)}
     assert (len(ids), {len(one) for one in ids}) == (100, {22})
 
@@ -85,7 +111,7 @@ def test_a_refused_turn_is_given_back() -> None:
     session = begun(kept)
     kept.end_turn(session.id, turn(1), "state")
     begun(kept, session.id, "s2")
-    kept.abandon_turn(session.id, new=False)
+    kept.abandon_turn(session, new=False)
     again = begun(kept, session.id, "s3")
     assert (again.turns, again.state, again.running) == ((turn(1),), "state", "s3")
 
@@ -94,7 +120,7 @@ def test_a_session_begun_for_a_refused_turn_disappears() -> None:
     """Nobody was told its id."""
     kept, _ = sessions()
     session = begun(kept)
-    kept.abandon_turn(session.id, new=True)
+    kept.abandon_turn(session, new=True)
     with pytest.raises(NotFound):
         kept.get(session.id, "me")
 
@@ -108,7 +134,7 @@ def test_a_session_deleted_in_mid_turn_stays_deleted(end: str) -> None:
     if end == "end_turn":
         kept.end_turn(session.id, turn(1), "state")
     else:
-        kept.abandon_turn(session.id, new=False)
+        kept.abandon_turn(session, new=False)
     with pytest.raises(NotFound):
         kept.get(session.id, "me")
 
@@ -126,15 +152,30 @@ def test_a_session_that_is_not_used_is_forgotten() -> None:
         kept.get(session.id, "me")
 
 
-def test_the_one_used_longest_ago_makes_room() -> None:
-    """Sessions are bounded in number."""
-    kept, _ = sessions(most=2)
-    first, second = begun(kept), begun(kept)
-    kept.end_turn(first.id, turn(1), None)
-    begun(kept)
-    assert kept.get(first.id, "me")
-    with pytest.raises(NotFound):
-        kept.get(second.id, "me")
+def test_a_turn_whose_stream_is_no_more_keeps_nobody_out() -> None:
+    """A process that died in mid-turn gave nothing back; the next turn begins all the same."""
+    kept, _ = sessions(alive=lambda stream: stream == "s2")
+    session = begun(kept, stream="s1")
+    assert begun(kept, session.id, "s2").running == "s2"
+    with pytest.raises(Busy):
+        begun(kept, session.id, "s3")
+
+
+def test_a_turn_that_ends_while_the_store_is_away_waits() -> None:
+    """It is stored when the store is back; until then the session is busy, and says with what."""
+    kept, clock, store = stored(alive=lambda _stream: False)
+    session = begun(kept)
+    store.away = True
+    kept.end_turn(session.id, turn(1), {"page": 1})
+    settle()
+    store.away = False
+    assert kept.waiting == 1
+    with pytest.raises(Busy):
+        begun(kept, session.id, "s2")
+    clock.advance(AWAY_S)
+    settle()
+    assert kept.waiting == 0
+    assert begun(kept, session.id, "s2").state == {"page": 1}
 
 
 def test_turns_are_bounded_and_keep_their_numbers() -> None:
@@ -182,7 +223,7 @@ class OneTurnAtATime(RuleBasedStateMachine):
     @precondition(lambda self: self.running and self.done)
     @rule()
     def abandon(self) -> None:
-        self.kept.abandon_turn(self.id, new=False)
+        self.kept.abandon_turn(self.kept.get(self.id, "me"), new=False)
         self.running = False
 
     @invariant()

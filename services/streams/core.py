@@ -1,0 +1,32 @@
+"""What every stream shares; the composition root makes one."""
+
+from dataclasses import dataclass
+
+from services import llm
+from services.prompting import Prompt
+from services.settings import Settings
+from services.streams.claims import Claims
+from services.streams.clock import Clock
+from services.streams.drain import Drain
+from services.streams.models import Models
+from services.streams.registry import Streams
+from services.streams.sessions import Sessions
+from services.streams.sharing.exchange import Exchange
+from services.streams.use_case import UseCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """The parts of one process, handed to whoever opens, reads or ends a stream."""
+
+    settings: Settings
+    use_cases: dict[str, UseCase]
+    provider: llm.Provider
+    models: Models
+    prompts: dict[str, Prompt]
+    clock: Clock
+    streams: Streams
+    sessions: Sessions
+    claims: Claims
+    exchange: Exchange
+    drain: Drain

@@ -1,0 +1,138 @@
+"""What the core knows of sharing: publish this stream, find that one, let go of all."""
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from services.state.store import FIRST_EPOCH, Shared, Store
+from services.streams.clock import Clock
+from services.streams.log import Log
+from services.streams.sharing import facts as known
+from services.streams.sharing.facts import Facts
+from services.streams.sharing.follower import Deliver, Follower
+from services.streams.sharing.keeper import LEASE_S, Keeper
+from services.streams.sharing.post import Message, Post, decode
+from services.streams.sharing.publisher import Publication, Publisher
+from services.streams.sharing.remote import Count, Events, Others, Remote
+from services.streams.stream import Stream
+
+DAY_S = 86_400.0
+SLACK_S = 60.0  # a log outlives its deadline by so much, so that whoever takes it over finds it
+TakeOver = Callable[[Facts, Log, int], None]
+
+
+class Exchange:
+    """One process's part in a store; ``shared`` is that store where other processes see it.
+
+    Without others only those streams are published that must survive a restart: the ones with an
+    idempotency key.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a process
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        shared: Shared | None,
+        retention_s: float,
+        events: Events,
+        count: Count,
+        local: Callable[[str], Stream | None],
+        lost: Callable[[Stream], None],
+    ) -> None:
+        self.store = store
+        self.inbox = f"inbox:{secrets.token_hex(8)}"
+        self._clock = clock
+        self._shared = shared
+        self._retention_s = retention_s
+        self._events = events
+        self._local = local
+        self._publisher = Publisher(store, clock, lost)
+        self._others = _others(shared, clock, self.inbox, self._receive) if shared else None
+        self.remote = Remote(store, clock, events=events, count=count, others=self._others)
+        self._keeper: Keeper | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether other processes can go on with what this one makes."""
+        return self._shared is not None
+
+    def open(self, take_over: TakeOver) -> None:
+        """Listen to others and look after what a process left behind that is no more."""
+        self._keeper = Keeper(
+            self.store,
+            self._clock,
+            publisher=self._publisher,
+            remote=self.remote,
+            post=self._others.post if self._others else None,
+            take_over=lambda name, epoch: self._seized(name, epoch, take_over),
+        )
+        if self._others is not None:
+            self._others.follower.start()
+            self._keeper.start()
+        else:
+            self._keeper.sweep()
+
+    def publish(
+        self, stream: Stream, *, sent: dict[str, object], session: str | None, deadline_s: float, keyed: bool
+    ) -> None:
+        """Store the stream's log from now on, where somebody may need it there."""
+        if self._shared is None and not keyed:
+            return
+        facts = Facts.of(stream, inbox=self.inbox, sent=sent, session=session)
+        self._publish(stream, facts, FIRST_EPOCH, deadline_s, ended_s=DAY_S if keyed else self._retention_s)
+
+    def go_on(self, stream: Stream, facts: Facts, epoch: int, deadline_s: float) -> None:
+        """Publish a stream that was taken over: what its log holds now is stored already."""
+        facts = msgspec.structs.replace(facts, inbox=self.inbox, handed=None)
+        stored = stream.log.last_id
+        self._publish(stream, facts, epoch, deadline_s, ended_s=self._retention_s, stored=stored)
+
+    def find(self, stream_id: str) -> Stream | None:
+        """Return a stream that is not here; raises StoreDownError."""
+        return self.remote.find(stream_id)
+
+    def hand_over(self, stream: Stream, seconds: float) -> bool:
+        """Let another process go on with a stream whose producer has stopped; tell whether it can."""
+        return self._shared is not None and self._publisher.hand_over(stream, seconds)
+
+    def _publish(  # noqa: PLR0913 - see above
+        self, stream: Stream, facts: Facts, epoch: int, deadline_s: float, *, ended_s: float, stored: int = 0
+    ) -> None:
+        self._publisher.publish(
+            Publication(
+                stream=stream,
+                facts=facts,
+                epoch=epoch,
+                stored=stored,
+                running_s=deadline_s + ended_s + SLACK_S,
+                ended_s=ended_s,
+                lease_s=LEASE_S if self._shared else DAY_S,
+            )
+        )
+
+    def _seized(self, name: str, epoch: int, take_over: TakeOver) -> None:
+        stream_id = known.id_of(name)
+        value = self.store.get(known.key_of(stream_id))
+        facts = known.decode(value) if value else None
+        log = Log(self._events(facts.use_case) if facts else ())
+        log.copy(self.store.read(name, 0))
+        if facts is None or not log.last_id or log.end is not None:
+            self.store.release([name])  # it came to its end, or never to its beginning
+        else:
+            take_over(facts, log, epoch)
+
+    def _receive(self, record: bytes) -> None:
+        message: Message = decode(record)
+        stream = self._local(message.stream)
+        if stream is None or self._keeper is None:
+            return
+        if message.op == "cancel":
+            stream.stop(message.reason)
+        elif message.op in {"present", "absent"}:
+            self._keeper.heard(message, stream.presence)
+
+
+def _others(shared: Shared, clock: Clock, inbox: str, receive: Deliver) -> Others:
+    return Others(Follower(shared, clock, inbox, receive), Post(shared, clock, inbox))

@@ -1,0 +1,68 @@
+"""What has to be known of a stream besides its log, for whoever reads it or takes it over."""
+
+from typing import Any
+
+import msgspec
+
+from services.events import Usage
+from services.streams.presence import OnDisconnect
+from services.streams.stream import Stream
+
+VERSION = 1
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Stored as JSON beside the log, and as long as it.
+
+    ``inbox`` is where the process listens that makes the stream, ``sent`` the request's body.
+    ``whole`` tells after the end whether the bare text is what was asked for. ``handed`` is what
+    was used until its process let go of it in order, with all that was shown stored; None where it
+    did not.
+    """
+
+    v: int = VERSION
+    id: str
+    owner: str
+    use_case: str
+    model: str
+    inbox: str
+    sent: dict[str, Any]
+    on_disconnect: OnDisconnect = "cancel"
+    own_cap: bool = False
+    session: str | None = None
+    whole: bool = False
+    handed: Usage | None = None
+
+    @classmethod
+    def of(cls, stream: Stream, *, inbox: str, sent: dict[str, Any], session: str | None) -> "Facts":
+        """Note what is known when a stream begins."""
+        return cls(
+            id=stream.id,
+            owner=stream.owner,
+            use_case=stream.use_case,
+            model=stream.model,
+            inbox=inbox,
+            sent=sent,
+            on_disconnect=stream.on_disconnect,
+            own_cap=stream.own_cap,
+            session=session,
+        )
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Facts).decode
+
+
+def key_of(stream_id: str) -> str:
+    """Return the name under which a stream's facts are stored."""
+    return f"stream:{stream_id}"
+
+
+def log_of(stream_id: str) -> str:
+    """Return the name under which a stream's log is stored."""
+    return f"log:{stream_id}"
+
+
+def id_of(log: str) -> str:
+    """Return whose log it is."""
+    return log.removeprefix("log:")

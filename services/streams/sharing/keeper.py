@@ -1,0 +1,109 @@
+"""Leases: held for what this process makes, looked after for what nobody makes any more.
+
+A process that dies or freezes renews nothing; a few seconds later another one finds its logs
+lapsed, seizes them one by one, and sees to their ends. The frozen one, when it comes back, is
+refused by the store: its epoch is old.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gevent
+
+from services.state.store import FencedError, Store, StoreDownError
+from services.streams.clock import Clock
+from services.streams.presence import Attendance
+from services.streams.sharing.post import Message, Post
+from services.streams.sharing.publisher import Publisher
+from services.streams.sharing.remote import Remote
+
+log = logging.getLogger("gloss.sharing")
+
+LEASE_S = 6.0
+RENEW_S = 2.0
+GUEST_S = 10.0  # whoever was not heard of for so long reads no more: its process died
+MOST_SEIZED = 100  # at a time; the others are still there in the next round
+
+
+@dataclass
+class _Guest:
+    presence: Attendance
+    heard_at: float
+
+
+class Keeper:
+    """Renews, listens and takes over; ``present`` finds who reads a stream made here."""
+
+    def __init__(  # noqa: PLR0913 - it has as many to look after
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        publisher: Publisher,
+        remote: Remote,
+        post: Post | None,
+        take_over: Callable[[str, int], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._publisher = publisher
+        self._remote = remote
+        self._post = post
+        self._take_over = take_over
+        self._guests: dict[tuple[str, str], _Guest] = {}
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin; twice is fine."""
+        if self._greenlet is None:
+            self._greenlet = gevent.spawn(self._run)
+
+    def heard(self, message: Message, presence: Attendance) -> None:
+        """Note that somebody reads at another process, or no longer does."""
+        key = (message.stream, message.sender)
+        if message.op == "absent":
+            guest = self._guests.pop(key, None)
+            if guest is not None:
+                guest.presence.leave()
+        elif key in self._guests:
+            self._guests[key].heard_at = self._clock.monotonic()
+        else:
+            self._guests[key] = _Guest(presence, self._clock.monotonic())
+            presence.enter()
+
+    def _run(self) -> None:
+        while True:
+            for duty in (self._renew, self._tell, self._forget, self.sweep):
+                try:
+                    duty()
+                except StoreDownError:
+                    break  # the others would only wait for it too
+                except Exception:
+                    log.exception("a round of the keeper failed")
+            self._clock.sleep(RENEW_S)
+
+    def _renew(self) -> None:
+        try:
+            self._store.lease(self._publisher.running, LEASE_S)
+        except FencedError as fenced:
+            self._publisher.lose(fenced.logs)
+
+    def _tell(self) -> None:
+        if self._post is not None:
+            for stream_id in self._remote.read_here:
+                self._post.say("present", stream_id)
+
+    def _forget(self) -> None:
+        late = self._clock.monotonic() - GUEST_S
+        for key, guest in list(self._guests.items()):
+            if guest.heard_at < late:
+                del self._guests[key]
+                guest.presence.leave()
+
+    def sweep(self) -> None:
+        """Take over what nobody holds any more; raises StoreDownError."""
+        for name in self._store.lapsed(MOST_SEIZED):
+            epoch = self._store.seize(name, LEASE_S)
+            if epoch is not None:
+                self._take_over(name, epoch)

@@ -1,0 +1,154 @@
+"""A stream that another process makes, as if it were here: its log is a copy that grows.
+
+The copy grows while somebody here reads it. Whoever reads counts as present there too: the
+process is told, again and again, until the last one here has left.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from services.events import Event, Start, Usage, joined_text, number_and_type
+from services.state.store import Store
+from services.streams.clock import Clock
+from services.streams.log import Log
+from services.streams.sharing import facts as known
+from services.streams.sharing.facts import Facts
+from services.streams.sharing.follower import Follower
+from services.streams.sharing.post import Post
+from services.streams.stream import Stopped, Stream
+
+Events = Callable[[str], Sequence[type[Event]]]
+Count = Callable[[str, str], int]
+
+
+@dataclass(frozen=True)
+class Others:
+    """How other processes are heard and spoken to."""
+
+    follower: Follower
+    post: Post
+
+    def interrupt(self, stream_id: str, cause: BaseException) -> None:
+        """Ask the process that makes a stream to stop it."""
+        if isinstance(cause, Stopped):
+            self.post.say("cancel", stream_id, cause.reason)
+
+
+class Remote:
+    """Finds streams in the store; ``events`` gives a use case's own types, ``count`` a model's tokens."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        events: Events,
+        count: Count,
+        others: Others | None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._events = events
+        self._count = count
+        self._others = others
+        self._read: dict[str, Stream] = {}
+
+    @property
+    def read_here(self) -> list[str]:
+        """Return the ids of running streams that somebody reads here."""
+        return list(self._read)
+
+    def find(self, stream_id: str) -> Stream | None:
+        """Return the stream as it stands in the store; raises StoreDownError."""
+        if stream_id in self._read:
+            return self._read[stream_id]
+        value = self._store.get(known.key_of(stream_id))
+        if value is None:
+            return None
+        facts = known.decode(value)
+        log = Log(self._events(facts.use_case))
+        log.copy(self._store.read(known.log_of(stream_id), 0))
+        return self._copy(facts, log) if log.last_id else None
+
+    def _copy(self, facts: Facts, log: Log) -> Stream:
+        stream = Stream(
+            id=facts.id,
+            owner=facts.owner,
+            use_case=facts.use_case,
+            model=facts.model,
+            clock=self._clock,
+            log=log,
+            is_copy=True,
+            own_cap=facts.own_cap,
+            usage=lambda: self.estimated(log, facts.model),
+            at_cap=lambda: self._whole(facts.id),
+        )
+        others = self._others
+        if log.end is None and others is not None:
+            begin, leave = partial(self._begin, stream, others), partial(self._leave, stream, others)
+            stream.presence = Guests(begin, leave, self._clock)
+            stream.interrupt = partial(others.interrupt, facts.id)
+        return stream
+
+    def estimated(self, log: Log, model: str) -> Usage:
+        """Return what a stream has used as far as its log tells, counted here."""
+        if log.end is not None:
+            usage: Usage = log.end.usage  # type: ignore[attr-defined]  # an end has one
+            return usage
+        events = log.after(0)
+        asked = events[0].input_tokens if events and isinstance(events[0], Start) else 0
+        said = self._count(model, joined_text(events))
+        return Usage(input_tokens=asked, output_tokens=said, estimated=True)
+
+    def _whole(self, stream_id: str) -> bool:
+        """Ask after the end: only the process that made the text knows why it was cut."""
+        value = self._store.get(known.key_of(stream_id))
+        return value is not None and known.decode(value).whole
+
+    def _begin(self, stream: Stream, others: Others) -> None:
+        name = known.log_of(stream.id)
+        self._read[stream.id] = stream
+        others.follower.follow(name, stream.log.last_id, lambda line: self._grow(stream, line, others))
+        others.post.say("wake")  # the call that waits does not know of this log
+        others.post.say("present", stream.id)
+
+    def _leave(self, stream: Stream, others: Others) -> None:
+        if self._read.pop(stream.id, None) is not None:
+            others.follower.leave(known.log_of(stream.id))
+            others.post.say("absent", stream.id)
+
+    def _grow(self, stream: Stream, line: bytes, others: Others) -> None:
+        if int(number_and_type(line)[0]) > stream.log.last_id:  # else it was in the copy already
+            stream.log.copy([line])
+        if stream.log.end is not None:
+            self._leave(stream, others)
+
+
+class Guests:
+    """Counts readers of a copy, as ``Presence`` does at home: the first and the last are told of."""
+
+    def __init__(self, first: Callable[[], None], last: Callable[[], None], clock: Clock) -> None:
+        self._first = first
+        self._last = last
+        self._clock = clock
+        self._there = 0
+
+    def __len__(self) -> int:
+        """Return how many are there."""
+        return self._there
+
+    def enter(self) -> None:
+        """Count one who comes."""
+        self._there += 1
+        if self._there == 1:
+            self._first()
+
+    def leave(self, *, held_s: float = 0) -> None:
+        """Count one who goes, so much later."""
+        if held_s:
+            self._clock.later(held_s, self.leave)
+            return
+        self._there -= 1
+        if not self._there:
+            self._last()
