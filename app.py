@@ -74,6 +74,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
     app = Flask("gloss", static_folder=None)
+    app.extensions["gloss"] = core  # the server's worker asks for it
     install_problems(app)
     install_doors(app, Doors.of(settings))
     app.register_blueprint(StreamRoutes(core, use_cases, keys).blueprint())

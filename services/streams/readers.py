@@ -42,8 +42,9 @@ class Reader:
         log = self.stream.log
         alarm = Alarm(self.stream.clock, heartbeat_s, self._due)
         try:
-            while not self._gone:
+            while not self._gone and not log.broken:
                 self._signal.clear()
+                self.stream.confirm()
                 frames = log.frames(frame, self._after)
                 if frames or self._beat:
                     self._after += len(frames)
@@ -52,7 +53,7 @@ class Reader:
                         self._beat = False
                         alarm.restart(heartbeat_s)
                     alarm.touch()
-                elif log.end or log.broken:
+                elif log.end:
                     return
                 else:
                     self._signal.wait()

@@ -66,6 +66,7 @@ class Streams:
     def dropped(self, stream: Stream) -> None:
         """Forget a stream that another process goes on with."""
         self._running.pop(stream.id, None)
+        self._ended.pop(stream.id, None)
 
     def here(self, stream_id: str) -> Stream | None:
         """Return a stream that is made here, running or ended."""

@@ -37,6 +37,7 @@ class Stream:
 
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
     ``is_copy`` is true where another process makes it.
+    ``confirm()`` returns when it is known that this process still is who makes it.
     ``settle(s)`` waits at most so long until other processes know what the log holds now.
     """
 
@@ -52,6 +53,7 @@ class Stream:
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
     settle: Callable[[float], None] = lambda _seconds: None
+    confirm: Callable[[], None] = lambda: None
     interrupt: Callable[[BaseException], None] | None = None
 
     def __post_init__(self) -> None:

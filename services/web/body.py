@@ -62,8 +62,14 @@ class StreamBody:
         if self._reader.drained and self._encoding.drain is not None:
             self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
             yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
-        elif self._stream.log.end is None or not (self._encoding.tells_end or self._stream.whole):
+        elif not self._ends_well():
             self._cut()
+
+    def _ends_well(self) -> bool:
+        """Tell whether what was read is all that there is, and the body says so."""
+        log = self._stream.log
+        told = log.end is not None and (self._encoding.tells_end or self._stream.whole)
+        return told and not log.broken
 
     def close(self) -> None:
         """Leave the stream; the server calls this at every end of the connection."""

@@ -17,6 +17,8 @@ from services.errors import InvalidInput
 from services.events import Event, Text
 from services.llm import Request
 from services.settings import Settings
+from services.state.store import Shared
+from services.streams.core import Core
 from services.streams.use_case import Call, Context, Input, Remember, Transform, UseCase, one_call
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Lines, WatchedProvider, whole
@@ -173,6 +175,7 @@ class Stage:
     prompts: Path = PROMPTS
     clock: FakeClock = field(default_factory=FakeClock)
     settings: dict[str, Any] = field(default_factory=dict)
+    shared: Shared | None = None
 
     def __post_init__(self) -> None:
         self.provider = WatchedProvider(self.says)
@@ -182,7 +185,14 @@ class Stage:
             use_cases=dict(self.use_cases),
             prompts=self.prompts,
             clock=self.clock,
+            shared=self.shared,
         )
+
+    @property
+    def core(self) -> Core:
+        """What the app is made of."""
+        core: Core = self.app.extensions["gloss"]
+        return core
 
     def post(self, name: str = "echo", accept: str = NDJSON, *, key: str | None = None, **body: Any) -> Reply:
         """Start a stream."""

@@ -68,11 +68,23 @@ class Exchange:
             post=self._others.post if self._others else None,
             take_over=lambda name, epoch: self._seized(name, epoch, take_over),
         )
-        if self._others is not None:
-            self._others.follower.start()
-            self._keeper.start()
-        else:
+        if self._others is None:
             self._keeper.sweep()
+        else:
+            self.start()
+
+    def start(self) -> None:
+        """Take part, or take part again."""
+        if self._others is not None and self._keeper is not None:
+            for part in (self._others.follower, self._keeper, self._publisher):
+                part.start()
+
+    def stop(self) -> None:
+        """Take part no more, at once and without a word, as a process that dies does."""
+        others = (self._others.follower, self._others.post) if self._others else ()
+        for part in (self._publisher, self._keeper, *others):
+            if part is not None:
+                part.stop()
 
     def publish(
         self, stream: Stream, *, sent: dict[str, object], session: str | None, deadline_s: float, keyed: bool
@@ -100,6 +112,8 @@ class Exchange:
     def _publish(  # noqa: PLR0913 - see above
         self, stream: Stream, facts: Facts, epoch: int, deadline_s: float, *, ended_s: float, stored: int = 0
     ) -> None:
+        if self._others is not None and self._keeper is not None:
+            stream.confirm = self._keeper.confirm
         self._publisher.publish(
             Publication(
                 stream=stream,

@@ -36,6 +36,12 @@ class Follower:
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
 
+    def stop(self) -> None:
+        """Stop in the middle of whatever it does."""
+        greenlet, self._greenlet = self._greenlet, None
+        if greenlet is not None:
+            greenlet.kill(block=False)
+
     def follow(self, log_name: str, after: int, deliver: Deliver) -> None:
         """Deliver the lines that follow that number, until ``leave``."""
         self.start()

@@ -6,10 +6,12 @@ refused by the store: its epoch is old.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import gevent
+from gevent.event import Event as Signal
 
 from services.state.store import FencedError, Store, StoreDownError
 from services.streams.clock import Clock
@@ -22,6 +24,9 @@ log = logging.getLogger("gloss.sharing")
 
 LEASE_S = 6.0
 RENEW_S = 2.0
+# After a store was away others get so long to renew what they hold, before anybody seizes it.
+GRACE_S = LEASE_S
+CONFIRM_S = 1.0  # two calls to a store that does not answer, and some
 GUEST_S = 10.0  # whoever was not heard of for so long reads no more: its process died
 MOST_SEIZED = 100  # at a time; the others are still there in the next round
 
@@ -52,12 +57,21 @@ class Keeper:
         self._post = post
         self._take_over = take_over
         self._guests: dict[tuple[str, str], _Guest] = {}
+        self._round = Signal()
+        self._round_at = clock.monotonic()
+        self._away_at = -math.inf
         self._greenlet: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
         """Begin; twice is fine."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Stop in the middle of whatever it does."""
+        greenlet, self._greenlet = self._greenlet, None
+        if greenlet is not None:
+            greenlet.kill(block=False)
 
     def heard(self, message: Message, presence: Attendance) -> None:
         """Note that somebody reads at another process, or no longer does."""
@@ -72,16 +86,34 @@ class Keeper:
             self._guests[key] = _Guest(presence, self._clock.monotonic())
             presence.enter()
 
+    def confirm(self) -> None:
+        """Wait for the next round where the last one is so long ago that leases may have lapsed.
+
+        A process that was frozen would else show what another one has decided differently since.
+        While the store is away rounds go on, so nobody waits.
+        """
+        if self._clock.monotonic() - self._round_at > LEASE_S:
+            self._round.clear()
+            self._round.wait(CONFIRM_S)
+
     def _run(self) -> None:
         while True:
-            for duty in (self._renew, self._tell, self._forget, self.sweep):
-                try:
-                    duty()
-                except StoreDownError:
-                    break  # the others would only wait for it too
-                except Exception:
-                    log.exception("a round of the keeper failed")
+            try:
+                self._duties()
+            except StoreDownError:
+                self._away_at = self._clock.monotonic()
+            except Exception:
+                log.exception("a round of the keeper failed")
+            self._round_at = self._clock.monotonic()
+            self._round.set()
             self._clock.sleep(RENEW_S)
+
+    def _duties(self) -> None:
+        self._renew()
+        self._tell()
+        self._forget()
+        if self._clock.monotonic() - self._away_at > GRACE_S:
+            self.sweep()
 
     def _renew(self) -> None:
         try:

@@ -47,6 +47,12 @@ class Post:
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
 
+    def stop(self) -> None:
+        """Stop in the middle of whatever it does."""
+        greenlet, self._greenlet = self._greenlet, None
+        if greenlet is not None:
+            greenlet.kill(block=False)
+
     def _run(self) -> None:
         while True:
             message = self._waiting.get()

@@ -77,8 +77,18 @@ class Publisher:
         publication.stream.settle = lambda seconds: self._settle(publication, seconds)
         publication.stream.log.watch(lambda: self._note(publication))
         self._note(publication)
+        self.start()
+
+    def start(self) -> None:
+        """Begin to store what changes; twice is fine."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Stop in the middle of whatever it does."""
+        greenlet, self._greenlet = self._greenlet, None
+        if greenlet is not None:
+            greenlet.kill(block=False)
 
     def lose(self, logs: Collection[str]) -> None:
         """Stop publishing these: they are another process's now."""
