@@ -5,9 +5,12 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.state.houses import House, memory_house
+from tests.state.houses import House, memory_house, sqlite_house
 
-HOUSES: dict[str, Callable[[], AbstractContextManager[House]]] = {"memory": memory_house}
+HOUSES: dict[str, Callable[[], AbstractContextManager[House]]] = {
+    "memory": memory_house,
+    "sqlite": sqlite_house,
+}
 SHARED = ["memory"]
 
 

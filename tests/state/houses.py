@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from services.state.database import Database
 from services.state.memory import MemoryStore
+from services.state.sqlite import SqliteStore
 from services.state.store import Store
 from tests.streams.fake_clock import FakeClock
 
@@ -40,3 +44,23 @@ class MemoryHouse:
 @contextmanager
 def memory_house() -> Iterator[MemoryHouse]:
     yield MemoryHouse()
+
+
+class SqliteHouse:
+    shared = False
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock()
+        self._file = folder / "gloss.db"
+
+    def enter(self) -> SqliteStore:
+        return SqliteStore(Database(self._file), wall=self.clock.monotonic, monotonic=self.clock.monotonic)
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+
+@contextmanager
+def sqlite_house() -> Iterator[SqliteHouse]:
+    with TemporaryDirectory() as folder:
+        yield SqliteHouse(Path(folder))

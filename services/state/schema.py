@@ -1,0 +1,15 @@
+"""The tables of the embedded store, as numbered migrations.
+
+``PRAGMA user_version`` tells how many of them a file has been through. One that was released
+is never changed; what comes later stands below it.
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE kept (key TEXT PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL)",
+        "CREATE INDEX kept_until ON kept (until)",
+        "CREATE TABLE logs (log TEXT PRIMARY KEY, epoch INTEGER, until REAL, epoch_until REAL)",
+        "CREATE TABLE records (log TEXT, number INT, record BLOB, PRIMARY KEY (log, number)) WITHOUT ROWID",
+        "CREATE TABLE leases (log TEXT PRIMARY KEY, holder TEXT NOT NULL)",
+    ),
+)
