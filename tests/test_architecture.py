@@ -31,6 +31,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "urllib3": ("services/providers/",),
     "tiktoken": ("services/cost/tokens.py",),
     "genai_prices": ("services/cost/prices.py",),
+    "redis": ("services/state/lines.py",),
     "jinja2": ("services/prompting.py",),
     "pydantic_settings": ("services/settings.py",),
     "pydantic": (

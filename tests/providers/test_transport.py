@@ -1,5 +1,4 @@
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 from services.errors import ProviderError, ProviderIncomplete, ProviderTimeout
 from services.providers.openai import OpenAIProvider
 from services.providers.transport import LeanTransport, proxied
+from tests.certificate import self_signed
 from tests.providers.conftest import KEY, ask
 from tests.upstream.fixtures import ROOT, running
 
@@ -59,17 +59,8 @@ def test_no_address(url):
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
     """An upstream that speaks TLS with a certificate of its own."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl: apt-get install openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    with running(certificate=certificate, key=key) as upstream:
+    made = self_signed(tmp_path_factory.mktemp("tls"))
+    with running(certificate=made.file, key=made.key) as upstream:
         yield upstream
 
 

@@ -58,7 +58,8 @@ class Server:
             return
         connection = Connection(self.toxics, (reader, writer), there)
         self.connections.add(connection)
-        await connection.run()
+        with contextlib.suppress(asyncio.CancelledError):  # the proxy ends
+            await connection.run()
         self.connections.discard(connection)
 
 

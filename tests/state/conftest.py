@@ -1,28 +1,31 @@
 """Every store that there is; what a test needs of it is a parameter."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import pytest
 
-from tests.state.houses import House, memory_house, sqlite_house
-
-HOUSES: dict[str, Callable[[], AbstractContextManager[House]]] = {
-    "memory": memory_house,
-    "sqlite": sqlite_house,
-}
-SHARED = ["memory"]
+from tests.redis_server import RedisServer
+from tests.state.houses import House, MemoryHouse, RedisHouse, sqlite_house
 
 
-@pytest.fixture(params=HOUSES)
+@pytest.fixture(params=["memory", "redis", "sqlite"])
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
     """An empty state of each kind."""
-    with HOUSES[request.param]() as opened:
-        yield opened
+    if request.param == "sqlite":
+        with sqlite_house() as opened:
+            yield opened
+    else:
+        yield _shared(request)
 
 
-@pytest.fixture(params=SHARED)
-def shared_house(request: pytest.FixtureRequest) -> Iterator[House]:
+@pytest.fixture(params=["memory", "redis"])
+def shared_house(request: pytest.FixtureRequest) -> House:
     """An empty state of each kind that several processes can see."""
-    with HOUSES[request.param]() as opened:
-        yield opened
+    return _shared(request)
+
+
+def _shared(request: pytest.FixtureRequest) -> House:
+    if request.param == "memory":
+        return MemoryHouse()
+    server: RedisServer = request.getfixturevalue("redis")
+    return RedisHouse(server)

@@ -8,8 +8,10 @@ from typing import Protocol
 
 from services.state.database import Database
 from services.state.memory import MemoryStore
+from services.state.redis import RedisStore
 from services.state.sqlite import SqliteStore
 from services.state.store import Store
+from tests.redis_server import RedisServer
 from tests.streams.fake_clock import FakeClock
 
 
@@ -41,11 +43,6 @@ class MemoryHouse:
         self.clock.advance(seconds)
 
 
-@contextmanager
-def memory_house() -> Iterator[MemoryHouse]:
-    yield MemoryHouse()
-
-
 class SqliteHouse:
     shared = False
 
@@ -64,3 +61,18 @@ class SqliteHouse:
 def sqlite_house() -> Iterator[SqliteHouse]:
     with TemporaryDirectory() as folder:
         yield SqliteHouse(Path(folder))
+
+
+class RedisHouse:
+    shared = True
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        server.ask("FLUSHALL")
+
+    def enter(self) -> RedisStore:
+        return RedisStore(self._server.url)
+
+    def pass_time(self, seconds: float) -> None:
+        """Wait on the server's own clock: nobody pushes to this list."""
+        self._server.ask("BLPOP", "never", str(seconds))
