@@ -4,6 +4,7 @@
 asked for; so importing this module opens nothing, and tests bring their own parts.
 """
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from services.llm import Provider
 from services.prompting import Prompt
 from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
-from services.state.memory import MemoryStore
+from services.state.choice import choose
 from services.state.store import Shared, Store
 from services.streams.caps import input_cap, server_limits
 from services.streams.claims import Claims
@@ -34,16 +35,19 @@ from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
-from services.web.keys import parse_keys
+from services.web.keys import Keys, parse_keys
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
+from services.web.tokens import Tokens
 
 HERE = Path(__file__).parent
 PROMPTS = HERE / "prompts"
 VERSION = "0.1.0"
+
+log = logging.getLogger("gloss.start")
 
 
 def create_app(  # noqa: PLR0913 - the seams, each with its default
@@ -56,19 +60,24 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     store: Store | None = None,
     shared: Shared | None = None,
 ) -> Flask:
-    """Put the service together; ``shared`` is the store where other processes see it.
+    """Put the service together; ``shared`` is the store once more where other processes see it.
 
     Raises ``SettingsError`` or ValueError where the settings or a prompt file are not right.
     """
     check_open(settings)
     keys = parse_keys(settings.keys, scopes=use_cases)
+    provider = provider or _provider(settings)
+    if store is None:
+        chosen = choose(settings)
+        store, shared = chosen.store, chosen.shared
+        log.info(chosen.told)
     core = _core(
         settings,
-        provider or _provider(settings),
+        provider,
         use_cases,
         prompting.load(prompts),
         clock or GeventClock(),
-        shared or store or MemoryStore(),
+        store,
         shared,
     )
     core.exchange.open(partial(take_over, core))
@@ -77,14 +86,15 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     app.extensions["gloss"] = core  # the server's worker asks for it
     install_problems(app)
     install_doors(app, Doors.of(settings))
-    app.register_blueprint(StreamRoutes(core, use_cases, keys).blueprint())
+    read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
+    app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
     app.register_blueprint(
         pages_blueprint(
             HERE / "client",
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
-            ready=lambda: {"provider": core.models.reachable},
+            ready=lambda: {"provider": core.models.reachable, "store": core.exchange.store.reachable()},
             openapi=document(use_cases, version=VERSION, keyed=bool(keys)),
         )
     )
@@ -143,6 +153,16 @@ def _provider(settings: Settings) -> Provider:
         base_url=settings.openai_base_url,
         connect_s=settings.connect_s,
         max_event_bytes=settings.max_event_bytes,
+    )
+
+
+def _tokens(core: Core, keys: Keys) -> Tokens:
+    settings = core.settings
+    return Tokens(
+        store=core.exchange.store,
+        secret=settings.secret.get_secret_value() if settings.secret else None,
+        kept_s=settings.deadline_s + settings.retention_s,
+        live=keys.is_live,
     )
 
 

@@ -20,8 +20,8 @@ settings = declared.read()
 
 bind = netloc(bind_host(settings.host), settings.port)
 
-# State (streams, sessions) is in this process's memory, so a second worker would not know it.
-workers = 1
+# Without Redis the store is one process's own, so a second worker would not know of its streams.
+workers = settings.web_concurrency if settings.redis_url else 1
 
 # A stream is a greenlet: thousands of silent ones cost memory and nothing else.
 worker_class = "services.web.worker.Worker"
@@ -63,14 +63,14 @@ def on_starting(server: Any) -> None:
     """Put right what a promise depends on, and say what runs."""
     enforce(server)
     server.log.info(
-        "Effective: bind %s, one worker (%s), %d connections, keep-alive %d s, grace %d s.",
+        "Effective: bind %s, workers %d (%s), %d connections, keep-alive %d s, grace %d s.",
         ",".join(server.cfg.bind),
+        server.cfg.workers,
         server.cfg.worker_class_str,
         server.cfg.worker_connections,
         server.cfg.keepalive,
         server.cfg.graceful_timeout,
     )  # fmt: skip - the values stand as in the text
-    server.log.info("Streams and sessions live in memory: a restart ends the ones and forgets the others.")
 
 
 def post_worker_init(_worker: Any) -> None:
@@ -93,19 +93,25 @@ def enforce(server: Any) -> None:
     """Overrule WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the command line where they break a promise."""
     if server.cfg.preload_app:
         raise SystemExit("--preload cannot be used: gevent must patch before the application is imported.")
-    if server.cfg.workers != 1 or settings.web_concurrency != 1:
-        server.log.warning(
-            "One worker runs, whatever WEB_CONCURRENCY or --workers say: state is in its memory."
-        )
-    server.cfg.set("workers", 1)
-    server.num_workers = 1
+    if not settings.redis_url:
+        _one_worker(server)
     server.cfg.set("access_log_format", access_log_format)
     server.cfg.set("control_socket_disable", True)  # noqa: FBT003 - gunicorn's signature
 
 
+def _one_worker(server: Any) -> None:
+    if server.cfg.workers != 1 or settings.web_concurrency != 1:
+        server.log.warning(
+            "One worker runs, whatever WEB_CONCURRENCY or --workers say: the store is its own. "
+            "REDIS_URL lets more run."
+        )
+    server.cfg.set("workers", 1)
+    server.num_workers = 1
+
+
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
-    """Refuse a second worker by SIGTTIN."""
-    if old_value is not None and new_value > 1:
+    """Refuse a second worker by SIGTTIN where the store is one process's own."""
+    if old_value is not None and new_value > 1 and not settings.redis_url:
         server.num_workers = 1
 
 

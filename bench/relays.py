@@ -228,7 +228,7 @@ def missing(relay: Relay) -> str | None:
     return hints.get(relay.name, f"there is no {relay.needs.name}")
 
 
-def _environment(port: int, feeder: int) -> dict[str, str]:
+def _environment(port: int, feeder: int, folder: Path) -> dict[str, str]:
     """Return an environment in which nothing of the caller's own settings is left."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return kept | {
@@ -237,6 +237,7 @@ def _environment(port: int, feeder: int) -> dict[str, str]:
         "GLOSS_MODEL": "gpt-4.1-mini",
         "HOST": LOOPBACK,
         "PORT": str(port),
+        "GLOSS_DATA": str(folder / "data"),
     }
 
 
@@ -255,7 +256,7 @@ def running(relay: Relay, feeder: int) -> Iterator[Running]:
             process = subprocess.Popen(
                 relay.command(port, feeder, folder),
                 cwd=relay.folder,
-                env=_environment(port, feeder),
+                env=_environment(port, feeder, folder),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -40,7 +40,10 @@ class Settings(BaseSettings):
     )
     port: int = setting(8000, "PORT", "gunicorn's own default; Heroku sets it.", ge=0, le=65535)
     web_concurrency: int = setting(
-        1, "WEB_CONCURRENCY", "Read and reported only: state is in memory, so one worker runs.", ge=1
+        1,
+        "WEB_CONCURRENCY",
+        "Workers with Redis; without, one runs: the store is its own.",
+        ge=1,
     )
     trusted_hosts: Words = setting(
         (),
@@ -79,11 +82,33 @@ class Settings(BaseSettings):
         ge=256,
     )
 
+    # Where state lives
+    redis_url: SecretStr | None = setting(
+        None,
+        "REDIS_URL",
+        "Redis for any number of processes and machines, also `rediss://`. Unset: one process, GLOSS_DATA.",
+    )
+    data: Path = setting(
+        Path(".gloss"),
+        "GLOSS_DATA",
+        "Folder of the embedded store; where it cannot be written, state is in memory.",
+    )
+    store_call_s: float = setting(
+        0.25,
+        "GLOSS_STORE_CALL_S",
+        "One call to Redis; a local one takes 1 ms, and no request waits longer than two calls.",
+        unit="s",
+        gt=0,
+    )
+
     # Who may call
     keys: Words = setting(
         (),
         "GLOSS_KEYS",
         "Entries as `make key` prints them, by commas or white space. Hashes only, so they need no disk.",
+    )
+    secret: SecretStr | None = setting(
+        None, "GLOSS_SECRET", "Signs read tokens; unset, one is made and kept in the store."
     )
     open: bool = setting(
         default=False, env="GLOSS_OPEN", why="Serve everybody without a key beyond loopback, on purpose."

@@ -13,6 +13,7 @@ import pytest
 import app as module
 from app import HERE, create_app
 from services.settings import Settings, SettingsError
+from services.state.memory import MemoryStore
 from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
 from tests.streams.scripted import whole
@@ -79,7 +80,10 @@ def test_the_limits_that_are_listed_are_those_that_hold() -> None:
 
 def test_ready_means_that_the_provider_answers() -> None:
     """Until it does not."""
-    assert Stage().call("GET", "/readyz").json() == {"status": "ready", "checks": {"provider": True}}
+    assert Stage().call("GET", "/readyz").json() == {
+        "status": "ready",
+        "checks": {"provider": True, "store": True},
+    }
 
 
 def test_input_is_counted_before_anything_is_asked() -> None:
@@ -152,7 +156,7 @@ def run(code: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[
 def test_a_server_gets_an_app_made_from_the_environment(tmp_path: Path) -> None:
     """``gunicorn app:app`` asks for the name, twice, and gets one app."""
     code = "import app; print(app.app is app.app, app.app.name)"
-    assert run(code, tmp_path, OPENAI_API_KEY="x").stdout.split() == ["True", "gloss"]
+    assert run(code, tmp_path, OPENAI_API_KEY="x").stdout.splitlines()[-1] == "True gloss"
 
 
 def test_what_stands_in_the_way_of_a_start_is_told_in_words(tmp_path: Path) -> None:
@@ -186,5 +190,5 @@ def test_records_go_to_standard_output_once(ours: logging.Logger, capsys: pytest
 
 def test_settings_are_the_only_thing_that_it_needs() -> None:
     """Everything else has a default that works."""
-    made = create_app(Settings(_env_file=None, openai_api_key="x"))
+    made = create_app(Settings(_env_file=None, openai_api_key="x"), store=MemoryStore())
     assert made.test_client().get("/healthz", headers={"Host": "localhost"}).json == {"status": "ok"}

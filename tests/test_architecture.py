@@ -32,12 +32,14 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "tiktoken": ("services/cost/tokens.py",),
     "genai_prices": ("services/cost/prices.py",),
     "redis": ("services/state/lines.py",),
+    "itsdangerous": ("services/web/tokens.py",),
     "jinja2": ("services/prompting.py",),
     "pydantic_settings": ("services/settings.py",),
     "pydantic": (
         "services/settings.py",
         "services/streams/use_case.py",  # the input models
         "services/use_cases/",
+        "services/web/streams.py",  # the fields of a token
         "services/web/validation.py",  # their errors
         "services/web/schemas.py",  # their schemas
     ),

@@ -59,6 +59,7 @@ def test_every_limit_is_named_after_its_variable() -> None:
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "XDG_CACHE_HOME",
+        "REDIS_URL",
     }
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias)

@@ -103,6 +103,13 @@ class Keys:
             raise Unauthorized("This key is not live here: wrong, expired or withdrawn.")
         return entry.caller
 
+    def is_live(self, key_id: str) -> bool:
+        """Tell whether the caller of this id may still call."""
+        if not self.entries:
+            return key_id == ANONYMOUS.key_id
+        entry = self.entries.get(key_id)
+        return entry is not None and not self._is_over(entry)
+
     def _is_over(self, entry: Entry) -> bool:
         return entry.expires is not None and self.today() >= entry.expires
 

@@ -10,9 +10,10 @@ from services.web.schemas import JSON_TYPE, Json, input_refs, problem_responses,
 
 # Statuses of problems: of every private route, of one that names something, of one that starts.
 PRIVATE = (400, 401, 403, 405, 500)
-NAMED = (*PRIVATE, 404)
+NAMED = (*PRIVATE, 404, 503)
+WITH_STORE = (*NAMED, 408, 413, 415, 422)
 READS = (*NAMED, 406, 422, 502, 504)
-STARTS = (*READS, 408, 409, 413, 415, 503)
+STARTS = (*READS, 408, 409, 413, 415)
 PUBLIC = (400, 403, 405, 500)
 
 
@@ -78,16 +79,28 @@ def _stream_paths() -> Json:
         "204": {"description": "It had ended"},
     }
     status = {"200": _json_response("Where the stream is", ref("schemas", "status"))}
+    token = {"200": _json_response("A token, and the path with it", {"type": "object"})}
+    origin = {
+        "type": "object",
+        "properties": {"origin": {"type": "string", "description": "the only one whose pages may use it"}},
+        "additionalProperties": False,
+    }
+    passed = {"name": "token", "in": "query", "schema": {"type": "string"}, "description": "instead of a key"}
     return {
         "/v1/streams/{stream_id}": {
-            "parameters": [stream],
+            "parameters": [stream, passed],
             "get": _operation("read-stream", "Read a stream, from the start or on", read, READS)
             | {"parameters": cursor},
             "delete": _operation("cancel-stream", "Cancel a stream", cancelled, NAMED),
         },
         "/v1/streams/{stream_id}/status": {
-            "parameters": [stream],
+            "parameters": [stream, passed],
             "get": _operation("stream-status", "Look at a stream without reading it", status, NAMED),
+        },
+        "/v1/streams/{stream_id}/token": {
+            "parameters": [stream],
+            "post": _operation("read-token", "Get a token for an EventSource", token, WITH_STORE)
+            | {"requestBody": {"content": {JSON_TYPE: {"schema": origin}}}},
         },
     }
 

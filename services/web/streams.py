@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.errors import InvalidInput, NotFound
 from services.events import Error, Event, Finish
@@ -21,6 +22,7 @@ from services.web.bodies import read_json
 from services.web.body import StreamBody
 from services.web.hangup import HangUp
 from services.web.keys import ANONYMOUS, Caller, Keys, authenticate
+from services.web.tokens import Tokens
 from services.web.validation import validated
 from services.wire import json as whole
 from services.wire.encoding import Encoding
@@ -29,7 +31,16 @@ from services.wire.negotiation import JSON, negotiate
 LATE_S = 1.0  # what was shown by another process is stored within 50 ms, and here a little later
 LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
 MOST_CHOSEN = 255
+ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+class TokenFields(BaseModel):
+    """What a read token may be bound to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    origin: Annotated[str, Field(max_length=255, pattern=ORIGIN)] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class StreamRoutes:
     core: Core
     use_cases: Mapping[str, UseCase]
     keys: Keys
+    tokens: Tokens
 
     def blueprint(self) -> Blueprint:
         """Give each route its path."""
@@ -48,6 +60,7 @@ class StreamRoutes:
         streams.add_url_rule(one, "read", self.read, methods=["GET"])
         streams.add_url_rule(one, "cancel", self.cancel, methods=["DELETE"])
         streams.add_url_rule(f"{one}/status", "status", self.status, methods=["GET"])
+        streams.add_url_rule(f"{one}/token", "token", self.token, methods=["POST"])
         return streams
 
     def start(self, name: str) -> Response:
@@ -104,8 +117,26 @@ class StreamRoutes:
         status = msgspec.json.encode(_status(self._stream(stream_id)))
         return Response(status, content_type=whole.CONTENT_TYPE)
 
+    def token(self, stream_id: str) -> Response:
+        """Give a token with which a page can read this stream, and nothing else."""
+        caller = authenticate(request, self.keys)  # a token makes no tokens
+        stream = self.core.streams.get(stream_id, caller.key_id)
+        given = self._token_fields()
+        token, expires = self.tokens.new(stream.id, caller.key_id, given.origin)
+        told = {"token": token, "url": f"{stream.url}?token={token}", "expires": expires}
+        return Response(msgspec.json.encode(told), content_type=whole.CONTENT_TYPE)
+
+    def _token_fields(self) -> TokenFields:
+        """Read the body; none at all says the same as an empty object."""
+        settings = self.core.settings
+        if not request.content_length and not request.environ.get("wsgi.input_terminated"):
+            return TokenFields()
+        body = read_json(request, max_bytes=settings.max_body_bytes, within_s=settings.body_s)
+        return validated(TokenFields, body)
+
     def _stream(self, stream_id: str) -> Stream:
-        return self.core.streams.get(stream_id, authenticate(request, self.keys).key_id)
+        owner = self.tokens.owner(request, stream_id) or authenticate(request, self.keys).key_id
+        return self.core.streams.get(stream_id, owner)
 
     def _answer(self, stream: Stream, encoding: Encoding, *, after: int) -> Response:
         if encoding is JSON:

@@ -16,7 +16,16 @@ from tests.live.http import BrokenOffError, Connection
 ROOT = Path(__file__).parents[2]
 BOOT_S = 60
 # Nothing of the machine's own settings reaches the service under test.
-OURS = ("GLOSS_", "OPENAI_", "HOST", "PORT", "WEB_CONCURRENCY", "TRUSTED_HOSTS", "GUNICORN_CMD_ARGS")
+OURS = (
+    "GLOSS_",
+    "OPENAI_",
+    "HOST",
+    "PORT",
+    "WEB_CONCURRENCY",
+    "TRUSTED_HOSTS",
+    "REDIS_URL",
+    "GUNICORN_CMD_ARGS",
+)
 
 
 @dataclass
@@ -57,7 +66,13 @@ def serving(folder: Path, *, app: str = "tests.live.relay:app", **env: str) -> I
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", app],
             cwd=ROOT,
-            env={**clean, "PORT": str(port), "PYTHONPATH": str(ROOT), **env},
+            env={
+                **clean,
+                "PORT": str(port),
+                "PYTHONPATH": str(ROOT),
+                "GLOSS_DATA": str(folder / "data"),
+                **env,
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )

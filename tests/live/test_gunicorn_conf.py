@@ -27,7 +27,6 @@ def test_one_worker(tmp_path):
         with service.connect() as client:
             assert client.send("GET", "/").answer()[1] == b"False"
         assert "One worker runs" in service.log
-        assert "Streams and sessions live in memory" in service.log
     assert workers(service.log) == 1
 
 

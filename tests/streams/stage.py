@@ -17,7 +17,8 @@ from services.errors import InvalidInput
 from services.events import Event, Text
 from services.llm import Request
 from services.settings import Settings
-from services.state.store import Shared
+from services.state.memory import MemoryStore
+from services.state.store import Shared, Store
 from services.streams.core import Core
 from services.streams.use_case import Call, Context, Input, Remember, Transform, UseCase, one_call
 from tests.streams.fake_clock import FakeClock
@@ -176,6 +177,7 @@ class Stage:
     clock: FakeClock = field(default_factory=FakeClock)
     settings: dict[str, Any] = field(default_factory=dict)
     shared: Shared | None = None
+    store: Store | None = None
 
     def __post_init__(self) -> None:
         self.provider = WatchedProvider(self.says)
@@ -185,6 +187,7 @@ class Stage:
             use_cases=dict(self.use_cases),
             prompts=self.prompts,
             clock=self.clock,
+            store=self.shared or self.store or MemoryStore(monotonic=self.clock.monotonic),
             shared=self.shared,
         )
 

@@ -18,6 +18,7 @@ from services.streams.sharing.remote import Count, Events, Others, Remote
 from services.streams.stream import Stream
 
 DAY_S = 86_400.0
+LATE_S = 0.15  # a batch, and a slow answer of the store
 SLACK_S = 60.0  # a log outlives its deadline by so much, so that whoever takes it over finds it
 TakeOver = Callable[[Facts, Log, int], None]
 
@@ -102,8 +103,15 @@ class Exchange:
         self._publish(stream, facts, epoch, deadline_s, ended_s=self._retention_s, stored=stored)
 
     def find(self, stream_id: str) -> Stream | None:
-        """Return a stream that is not here; raises StoreDownError."""
-        return self.remote.find(stream_id)
+        """Return a stream that is not here; raises StoreDownError.
+
+        One that has just begun at another process is stored a moment later: it is looked for twice.
+        """
+        found = self.remote.find(stream_id)
+        if found is None and self._shared is not None:
+            self._clock.sleep(LATE_S)
+            found = self.remote.find(stream_id)
+        return found
 
     def hand_over(self, stream: Stream, seconds: float) -> bool:
         """Let another process go on with a stream whose producer has stopped; tell whether it can."""

@@ -76,7 +76,23 @@ def test_many_readers_elsewhere_share_one_copy() -> None:
 def test_somebody_elses_stream_is_not_there_either() -> None:
     """An unknown id is not found, wherever it is asked for."""
     pair = Pair()
-    assert pair.there.get("x" * 22).status == 404
+    asking = gevent.spawn(pair.there.get, "x" * 22)
+    pair.mirrored()
+    assert asking.get().status == 404
+
+
+def test_a_stream_that_has_just_begun_elsewhere_is_found() -> None:
+    """Whoever was told its id may be faster than the store."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate))
+    pair.here.core.exchange.stop()  # nothing is stored for the moment
+    reply = pair.here.post(options={"on_disconnect": "finish"})
+    pair.here.core.exchange.stop()
+    asking = gevent.spawn(pair.there.delete, reply.stream)
+    settle()
+    pair.here.core.exchange.start()
+    pair.mirrored()
+    assert asking.get().status == 202
 
 
 def test_a_reader_ahead_of_the_store_waits_a_moment() -> None:
@@ -241,7 +257,9 @@ def test_a_lost_answer_is_not_made_again() -> None:
     pair.mirrored()
     pair.store.put(key_of(str(first.stream)), b"", 0)
     pair.passes(1)
-    reply = again(pair.there)
+    asking = gevent.spawn(again, pair.there)
+    pair.mirrored()
+    reply = asking.get()
     assert (reply.status, reply.json()["type"]) == (502, "/problems/provider-incomplete")
 
 

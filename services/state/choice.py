@@ -1,0 +1,67 @@
+"""Which store this process has: Redis where it is named, else a file, else memory.
+
+What is missing is said, and what it costs: the operator reads it in the start log.
+"""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.settings import Settings, SettingsError
+from services.state.database import Database
+from services.state.memory import MemoryStore
+from services.state.redis import RedisStore
+from services.state.sqlite import SqliteStore
+from services.state.store import Shared, Store
+
+FILE = "gloss.db"
+MEMORY = "State is in memory: a restart ends all streams and forgets sessions and keys that were used"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The store, the same once more where other processes see it, and what to tell the operator."""
+
+    store: Store
+    shared: Shared | None
+    told: str
+
+
+def choose(settings: Settings) -> Chosen:
+    """Open the store that the settings name; raises SettingsError that says what to do."""
+    if settings.redis_url is not None:
+        redis = RedisStore(settings.redis_url.get_secret_value(), call_s=settings.store_call_s)
+        if not redis.reachable():
+            raise SettingsError(
+                "REDIS_URL names a server that does not answer. Start it, or unset REDIS_URL."
+            )
+        return Chosen(
+            store=redis, shared=redis, told="State is in Redis: any process goes on with any stream."
+        )
+    try:
+        locked = _locked(settings.data)
+    except OSError as error:
+        return _memory(f"{settings.data} cannot be written ({error.strerror})")
+    if not locked:
+        return _memory(f"another process has {settings.data}")
+    store = SqliteStore(Database(settings.data / FILE))
+    told = f"State is in {settings.data / FILE}: a restart ends running streams, and keeps the rest."
+    return Chosen(store=store, shared=None, told=told)
+
+
+def _memory(why: str) -> Chosen:
+    told = f"{MEMORY}. {why}; GLOSS_DATA names another folder."
+    return Chosen(store=MemoryStore(), shared=None, told=told)
+
+
+def _locked(folder: Path) -> bool:
+    """Take the folder for this process, until it ends; tell whether nobody else has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # open until the end
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    return True
