@@ -8,7 +8,7 @@ from itertools import count
 
 from gevent.event import Event
 
-from services.state.store import EPOCH_S, FIRST_EPOCH, LEAST_S, FencedError
+from services.state.store import EPOCH_S, FIRST_EPOCH, LEAST_S, FencedError, Part
 
 SWEEP_S = 10.0  # what has expired is as if it had never been; its memory is free after so long
 
@@ -99,6 +99,16 @@ class MemoryStore:
             kept.records += records[there + 1 - first :]
             self._wake()
         return len(kept.records)
+
+    def append_all(self, parts: Sequence[Part]) -> list[int | None]:
+        """Append to many logs; None for one that is another's."""
+        lasts: list[int | None] = []
+        for part in parts:
+            try:
+                lasts.append(self.append(*part))
+            except FencedError:
+                lasts.append(None)
+        return lasts
 
     def read(self, log: str, after: int) -> list[bytes]:
         """Return the records after that number."""

@@ -21,7 +21,7 @@ import gevent
 from services.state.breaker import Breaker
 from services.state.lines import Lines, Word
 from services.state.scripts import APPEND, LAPSED, LEASE, LET_GO, RELEASE, SEIZE, SEND, SWAP, Script
-from services.state.store import EPOCH_S, FOR_EVER_S, LEAST_S, FencedError, StoreDownError
+from services.state.store import EPOCH_S, FOR_EVER_S, LEAST_S, FencedError, Part, StoreDownError
 
 CALL_S = 0.25  # a local server answers in less than 1 ms; a person waits
 CONNECTIONS = 8  # of one process; small plans allow 20 for all
@@ -69,10 +69,20 @@ class RedisStore:
 
     def append(self, log: str, epoch: int, first: int, records: Sequence[bytes], ttl_s: float) -> int:
         """Store records numbered from ``first``; return the last number stored now."""
-        last: int = self._run(APPEND, [LOG + log, EPOCH + log], epoch, first, _ms(ttl_s), *records)
-        if last < 0:
+        [last] = self.append_all([Part(log, epoch, first, records, ttl_s)])
+        if last is None:
             raise FencedError([log])
         return last
+
+    def append_all(self, parts: Sequence[Part]) -> list[int | None]:
+        """Append to many logs by one script; None for one that is another's."""
+        keys: list[str] = []
+        words: list[Word] = []
+        for log, epoch, first, records, ttl_s in parts:
+            keys += LOG + log, EPOCH + log
+            words += epoch, first, _ms(ttl_s), len(records), *records
+        lasts = self._run(APPEND, keys, *words) if parts else []
+        return [None if last < 0 else last for last in lasts]
 
     def read(self, log: str, after: int) -> list[bytes]:
         """Return the records after that number."""

@@ -43,21 +43,30 @@ end
 return 1
 """)
 
-# log, epoch | epoch, first, ms, records…
+# log, epoch, … | epoch, first, ms, count, records…, …
 APPEND = Script(f"""#!lua
-local epoch, first, ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if epoch < tonumber(redis.call('GET', KEYS[2]) or {FIRST_EPOCH}) then return -1 end
-redis.call('SET', KEYS[2], epoch, 'PX', math.max(ms, redis.call('PTTL', KEYS[2])))
-local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local last = newest and tonumber(string.match(newest[1], '^%d+')) or 0
-if first <= last + 1 then
-  for i = last + 2 - first, #ARGV - 3 do
-    last = first + i - 1
-    redis.call('XADD', KEYS[1], last .. '-0', '', ARGV[3 + i])
+local at, lasts = 1, {{}}
+for k = 1, #KEYS, 2 do
+  local epoch, first, ms, count = unpack(ARGV, at, at + 3)
+  epoch, first, ms, count = tonumber(epoch), tonumber(first), tonumber(ms), tonumber(count)
+  if epoch < tonumber(redis.call('GET', KEYS[k + 1]) or {FIRST_EPOCH}) then
+    lasts[#lasts + 1] = -1
+  else
+    redis.call('SET', KEYS[k + 1], epoch, 'PX', math.max(ms, redis.call('PTTL', KEYS[k + 1])))
+    local newest = redis.call('XREVRANGE', KEYS[k], '+', '-', 'COUNT', 1)[1]
+    local last = newest and tonumber(string.match(newest[1], '^%d+')) or 0
+    if first <= last + 1 then
+      for i = last + 2 - first, count do
+        last = first + i - 1
+        redis.call('XADD', KEYS[k], last .. '-0', '', ARGV[at + 3 + i])
+      end
+    end
+    redis.call('PEXPIRE', KEYS[k], ms)
+    lasts[#lasts + 1] = last
   end
+  at = at + 4 + count
 end
-redis.call('PEXPIRE', KEYS[1], ms)
-return last
+return lasts
 """)
 
 # leases, holders | me, ms, logs…

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from services.state.database import Connection, Database
-from services.state.store import EPOCH_S, FIRST_EPOCH, LEAST_S, FencedError, StoreDownError
+from services.state.store import EPOCH_S, FIRST_EPOCH, LEAST_S, FencedError, Part, StoreDownError
 
 SWEEP_S = 60.0  # what has expired is as if it had never been; its rows go after so long
 
@@ -68,21 +68,33 @@ class SqliteStore:
 
     def append(self, log: str, epoch: int, first: int, records: Sequence[bytes], ttl_s: float) -> int:
         """Store records numbered from ``first``; return the last number stored now."""
+        [last] = self.append_all([Part(log, epoch, first, records, ttl_s)])
+        if last is None:
+            raise FencedError([log])
+        return last
 
-        def append(db: Connection) -> int:
+    def append_all(self, parts: Sequence[Part]) -> list[int | None]:
+        """Append to many logs in one transaction; None for one that is another's."""
+
+        def append_all(db: Connection) -> list[int | None]:
             self._sweep(db)
-            known, _, epoch_until = self._log(db, log)
-            if epoch < known:
-                raise FencedError([log])
-            until = self._until(ttl_s)
-            _write_log(db, log, epoch, until, max(until, epoch_until))
-            last: int = db.execute(LAST, (log,)).fetchone()[0]
-            new = records[last + 1 - first :] if first <= last + 1 else ()
-            rows = ((log, number, record) for number, record in enumerate(new, last + 1))
-            db.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-            return last + len(new)
+            return [self._append(db, *part) for part in parts]
 
-        return self._file.change(append)
+        return self._file.change(append_all)
+
+    def _append(  # noqa: PLR0913, PLR0917 - a part, and the file
+        self, db: Connection, log: str, epoch: int, first: int, records: Sequence[bytes], ttl_s: float
+    ) -> int | None:
+        known, _, epoch_until = self._log(db, log)
+        if epoch < known:
+            return None
+        until = self._until(ttl_s)
+        _write_log(db, log, epoch, until, max(until, epoch_until))
+        last: int = db.execute(LAST, (log,)).fetchone()[0]
+        new = records[last + 1 - first :] if first <= last + 1 else ()
+        rows = ((log, number, record) for number, record in enumerate(new, last + 1))
+        db.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
+        return last + len(new)
 
     def read(self, log: str, after: int) -> list[bytes]:
         """Return the records after that number."""

@@ -10,7 +10,7 @@ Every name is text that encodes as UTF-8. Every verb raises ``StoreDownError``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # What a log has before anybody seized it; a log that nobody has written yet has it too, so the
 # first seizure always fences its first writer.
@@ -36,6 +36,16 @@ class FencedError(Exception):
         """Tell which; what else was asked for in the same call has been done."""
         super().__init__(f"taken over by another process: {len(logs)} log(s)")
         self.logs = frozenset(logs)
+
+
+class Part(NamedTuple):
+    """What ``append`` is told, for ``append_all``."""
+
+    log: str
+    epoch: int
+    first: int
+    records: Sequence[bytes]
+    ttl_s: float
 
 
 class Store(Protocol):
@@ -69,6 +79,13 @@ class Store(Protocol):
         A higher epoch than the log's becomes the log's. All or nothing is stored.
 
         Raises FencedError for an epoch lower than the log's.
+        """
+        ...
+
+    def append_all(self, parts: Sequence["Part"]) -> list[int | None]:
+        """Append to many logs in one round trip; return ``append``'s answer to each, None if fenced.
+
+        All parts that are not fenced are stored, or none is.
         """
         ...
 

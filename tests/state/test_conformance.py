@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.state.store import FIRST_EPOCH, FencedError, Store
+from services.state.store import FIRST_EPOCH, FencedError, Part, Store
 from tests.state.houses import House
 
 LONG = 60.0
@@ -437,3 +437,23 @@ def test_release_of_another(store, other, house):
 def test_reachable(store):
     """A store that answers says so."""
     assert store.reachable() is True
+
+
+def test_append_all(store):
+    """Many logs are appended to at once: each is answered as ``append`` answers, None where it is fenced."""
+    store.append("b", 1, 1, [b"1"], LONG)
+    store.append("c", 3, 1, [], LONG)
+    parts = [
+        Part("a", 1, 1, [b"1", b"2"], LONG),
+        Part("b", 1, 1, [b"x", b"2"], LONG),
+        Part("c", 2, 1, [b"x"], LONG),
+        Part("d", 1, 5, [b"5"], LONG),
+        Part("e", 1, 1, [], LONG),
+    ]
+    assert store.append_all(parts) == [2, 2, None, 0, 0]
+    assert [store.read(name, 0) for name in "abcd"] == [[b"1", b"2"], [b"1", b"2"], [], []]
+
+
+def test_append_nothing(store):
+    """No parts, no answers."""
+    assert store.append_all([]) == []

@@ -5,14 +5,14 @@ what is missing there is sent when it is back, from where the store says that it
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import gevent
 import msgspec
 from gevent.event import Event as Signal
 
-from services.state.store import FIRST_EPOCH, FencedError, Store, StoreDownError
+from services.state.store import FIRST_EPOCH, FencedError, Part, Store, StoreDownError
 from services.streams.clock import Clock
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
@@ -22,7 +22,8 @@ log = logging.getLogger("gloss.sharing")
 
 BATCH_S = 0.05  # what comes within it goes in one batch (reliability: stored within 50 ms)
 AWAY_S = 0.5  # between two tries while the store is away
-MOST_LINES = 1_000  # of one log in one batch
+MOST_LINES = 200  # of one log in one batch
+MOST_LOGS = 100  # in one batch: a server does nothing else meanwhile
 
 
 @dataclass(eq=False, kw_only=True)
@@ -52,6 +53,23 @@ class Publication:
     def complete(self) -> bool:
         """Tell whether all that there is is stored."""
         return self.stored == self.stream.log.last_id
+
+    @property
+    def left(self) -> bool:
+        """Tell whether something is still to be stored."""
+        return not (self.told and self.complete)
+
+    @property
+    def ends(self) -> bool:
+        """Tell whether the next part holds the log's end."""
+        return self.stream.log.end is not None and self.stream.log.last_id - self.stored <= MOST_LINES
+
+    def part(self) -> Part:
+        """Return the lines that are to be stored next."""
+        ttl_s = self.ended_s if self.ends else self.running_s
+        return Part(
+            self.name, self.epoch, self.stored + 1, self.stream.log.lines(self.stored, MOST_LINES), ttl_s
+        )
 
 
 class Publisher:
@@ -106,7 +124,7 @@ class Publisher:
         publication.facts = msgspec.structs.replace(publication.facts, handed=stream.usage())
         publication.told = False
         self._settle(publication, seconds)
-        if not (publication.told and publication.complete):
+        if publication.left:
             return False
         del self._open[stream.id]
         try:
@@ -122,7 +140,7 @@ class Publisher:
 
     def _settle(self, publication: Publication, seconds: float) -> None:
         """Wait until all that stands in the log now is stored, or so long."""
-        if publication.stream.id in self._open and not (publication.told and publication.complete):
+        if publication.stream.id in self._open and publication.left:
             publication.settled.clear()
             self._note(publication)
             publication.settled.wait(seconds)
@@ -140,47 +158,50 @@ class Publisher:
             self._clock.sleep(BATCH_S)
 
     def _store_all(self) -> None:
-        for publication in list(self._changed):
-            del self._changed[publication]
+        """Store what has changed since, a batch after the other; what a batch leaves over comes again."""
+        while self._changed:
+            batch = list(self._changed)[:MOST_LOGS]
             try:
-                self._store_one(publication)
+                self._store_batch(batch)
             except FencedError as fenced:
                 self.lose(fenced.logs)
-            except StoreDownError:
-                self._changed[publication] = None
-                raise
+            for one in batch:
+                if one.left:
+                    self._changed[one] = None  # at the end, behind those who waited longer
+                else:
+                    self._changed.pop(one, None)
 
-    def _store_one(self, publication: Publication) -> None:
-        log = publication.stream.log
-        if not publication.told:
-            self._tell(publication)
-            self._store.lease([publication.name], publication.lease_s)
-            publication.told = True
-        while lines := log.lines(publication.stored, MOST_LINES):
-            self._append(publication, lines)
-        if log.end is not None:
-            self._close(publication)
-        publication.settled.set()
+    def _store_batch(self, batch: Sequence[Publication]) -> None:
+        new = [one for one in batch if not one.told]
+        for one in new:
+            self._store.put(known.key_of(one.stream.id), known.encode(one.facts), one.running_s)
+        self._lease(new)
+        ending = [one for one in batch if one.ends]
+        for one in ending:
+            facts = msgspec.structs.replace(one.facts, whole=one.stream.whole)
+            self._store.put(known.key_of(one.stream.id), known.encode(facts), one.ended_s)
+        lasts = self._store.append_all([one.part() for one in batch])
+        self._note_stored(batch, lasts)
+        done = [one for one in ending if one.complete]
+        if done:
+            self._store.release([one.name for one in done])
+        for one in done:
+            self._open.pop(one.stream.id, None)
+        for one in batch:
+            one.settled.set()
 
-    def _append(self, publication: Publication, lines: list[bytes]) -> None:
-        first, before = publication.stored + 1, publication.stored
-        last = self._store.append(publication.name, publication.epoch, first, lines, publication.running_s)
-        publication.stored = last
-        if last < before:  # the store came back empty
-            self._tell(publication)
-            self._store.lease([publication.name], publication.lease_s)
+    def _lease(self, new: Sequence[Publication]) -> None:
+        for seconds in {one.lease_s for one in new}:
+            held = [one for one in new if one.lease_s == seconds]
+            self._store.lease([one.name for one in held], seconds)
+            for one in held:
+                one.told = True
 
-    def _tell(self, publication: Publication) -> None:
-        value = known.encode(publication.facts)
-        self._store.put(known.key_of(publication.stream.id), value, publication.running_s)
-
-    def _close(self, publication: Publication) -> None:
-        """Keep it as long as was agreed from its end on; nobody needs to look after it any more."""
-        stream = publication.stream
-        facts = msgspec.structs.replace(publication.facts, whole=stream.whole)
-        self._store.put(known.key_of(stream.id), known.encode(facts), publication.ended_s)
-        self._store.append(
-            publication.name, publication.epoch, publication.stored + 1, [], publication.ended_s
-        )
-        self._store.release([publication.name])
-        self._open.pop(stream.id, None)
+    def _note_stored(self, batch: Sequence[Publication], lasts: Sequence[int | None]) -> None:
+        taken = [one.name for one, last in zip(batch, lasts, strict=True) if last is None]
+        for one, last in zip(batch, lasts, strict=True):
+            if last is not None:
+                one.told = one.told and last >= one.stored  # else the store came back empty
+                one.stored = last
+        if taken:
+            raise FencedError(taken)
