@@ -298,8 +298,10 @@ def test_aof_survives_a_kill():
     with redis_server("--appendonly", "yes", "--appendfsync", "always") as server:
         house = House(server)
         house.store.append("a", 1, 1, [b"1", b"2"], LONG)
-        house.store.lease(["a"], 0)
-        epoch = house.store.seize("a", 0)
+        house.store.lease(["a"], LONG)
+        house.store.let_go(["a"])
+        epoch = house.store.seize("a", LONG)
+        house.store.let_go(["a"])
         server.kill()
         server.start()
 
