@@ -6,7 +6,6 @@ time. A greenlet that is killed leaves its job to end by itself.
 """
 
 import sqlite3
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -44,17 +43,11 @@ class Database:
             ) from error
 
     def ask(self, job: Callable[[Connection], T]) -> T:
-        """Have a job done; raises StoreDownError where its turn did not come, or the file refused."""
-        until = time.monotonic() + self._busy_s
-
-        def do() -> T:
-            if time.monotonic() > until:
-                raise StoreDownError("too much is waiting for the file")
-            return job(self._db)
-
+        """Have a job done; raises StoreDownError where its turn did not come in time, or the file refused."""
         try:
-            with gevent.Timeout(2 * self._busy_s, StoreDownError("the disk does not answer")):
-                return self._thread.apply(do)
+            # others may have to wait for the file before it
+            with gevent.Timeout(2 * self._busy_s, StoreDownError("the file does not answer")):
+                return self._thread.apply(lambda: job(self._db))
         except sqlite3.Error as error:
             raise StoreDownError(str(error)) from error
 

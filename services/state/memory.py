@@ -8,7 +8,7 @@ from itertools import count
 
 from gevent.event import Event
 
-from services.state.store import EPOCH_S, FIRST_EPOCH, LEAST_S, FencedError, Part
+from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part
 
 SWEEP_S = 10.0  # what has expired is as if it had never been; its memory is free after so long
 
@@ -178,7 +178,7 @@ class MemoryStore:
         """Let go of nothing: there is nothing to close."""
 
     def _until(self, ttl_s: float) -> float:
-        return self._now() + max(LEAST_S, ttl_s)
+        return self._now() + ttl_s
 
     def _log(self, name: str) -> _Log:
         """Return a log as it is now; one that is not there is empty, and not kept by asking."""

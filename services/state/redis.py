@@ -21,11 +21,13 @@ import gevent
 from services.state.breaker import Breaker
 from services.state.lines import Lines, Word
 from services.state.scripts import APPEND, LAPSED, LEASE, LET_GO, RELEASE, SEIZE, SEND, SWAP, Script
-from services.state.store import EPOCH_S, FOR_EVER_S, LEAST_S, FencedError, Part, StoreDownError
+from services.state.store import EPOCH_S, FencedError, Part, StoreDownError
 
 CALL_S = 0.25  # a local server answers in less than 1 ms; a person waits
 CONNECTIONS = 8  # of one process; small plans allow 20 for all
 LATE_S = 1.0  # how much longer than it was told to a server may hold a follower
+FOR_EVER_S = 100 * 365 * 86_400  # it knows no infinity
+LEAST_S = 0.001  # it refuses no time at all
 PAGE = 1000  # records in one reply
 
 VALUE = "gloss:value:"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from services.state.database import Connection, Database
-from services.state.store import EPOCH_S, FIRST_EPOCH, LEAST_S, FencedError, Part, StoreDownError
+from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, StoreDownError
 
 SWEEP_S = 60.0  # what has expired is as if it had never been; its rows go after so long
 
@@ -41,7 +41,7 @@ class SqliteStore:
         self._wall = wall
         self._monotonic = monotonic
         self._me = secrets.token_urlsafe(12)
-        self._held: dict[str, float] = {}  # until when, of the leases whose holder is us
+        self._held: dict[str, float] = {}  # until when, of our leases
         self._sweep_at = monotonic()
 
     def get(self, key: str) -> bytes | None:
@@ -112,7 +112,9 @@ class SqliteStore:
         if not holders.keys() >= set(logs):
             holders = self._file.change(lease)
         lost = {log for log in logs if holders[log] != self._me}
-        self._held.update(dict.fromkeys(set(logs) - lost, self._monotonic() + seconds))
+        self._held.update(dict.fromkeys(logs, self._monotonic() + seconds))
+        for log in lost:
+            del self._held[log]
         if lost:
             raise FencedError(lost)
 
@@ -130,15 +132,14 @@ class SqliteStore:
     def lapsed(self, most: int) -> list[str]:
         """Return logs whose lease ran out, longest ago first; those of a process before come first."""
         now = self._monotonic()
-        until = {log: self._held_until(log, holder) for log, holder in self._file.ask(_holders).items()}
-        return sorted((log for log in until if until[log] <= now), key=until.__getitem__)[:most]
+        logs = sorted(self._file.ask(_holders), key=self._held_until)
+        return [log for log in logs if self._held_until(log) <= now][:most]
 
     def seize(self, log: str, seconds: float) -> int | None:
         """Take a log over if its lease has lapsed; return its new epoch."""
 
         def seize(db: Connection) -> int | None:
-            holder = _holders(db).get(log)
-            if holder is None or self._held_until(log, holder) > self._monotonic():
+            if log not in _holders(db) or self._held_until(log) > self._monotonic():
                 return None
             epoch, until, epoch_until = self._log(db, log)
             _write_log(db, log, epoch + 1, until, max(epoch_until, self._until(EPOCH_S)))
@@ -162,7 +163,7 @@ class SqliteStore:
         self._file.close()
 
     def _until(self, ttl_s: float) -> float:
-        return self._wall() + max(LEAST_S, ttl_s)
+        return self._wall() + ttl_s
 
     def _get(self, db: Connection, key: str) -> bytes | None:
         row = db.execute("SELECT value FROM kept WHERE key = ? AND until > ?", (key, self._wall())).fetchone()
@@ -181,8 +182,8 @@ class SqliteStore:
             db.execute("DELETE FROM records WHERE log = ?", (log,))
         return epoch if now < epoch_until else FIRST_EPOCH, until, epoch_until
 
-    def _held_until(self, log: str, holder: str) -> float:
-        return self._held.get(log, 0.0) if holder == self._me else 0.0
+    def _held_until(self, log: str) -> float:
+        return self._held.get(log, 0.0)
 
     def _sweep(self, db: Connection) -> None:
         if self._monotonic() >= self._sweep_at:

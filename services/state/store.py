@@ -20,8 +20,6 @@ FIRST_EPOCH = 1
 # than any process stays frozen and still believes that it may write.
 EPOCH_S = 86_400
 
-LEAST_S = 0.001  # the shortest time to live: what Redis can tell apart from none
-FOR_EVER_S = 100 * 365 * 86_400
 BEGINNING = "0"  # the position before the first record of a log or an inbox
 
 
@@ -51,8 +49,8 @@ class Part(NamedTuple):
 class Store(Protocol):
     """State of one process, or of several.
 
-    Times to live are seconds; one that is zero or less still lives for a millisecond, and
-    ``math.inf`` is a hundred years. What has expired is as if it had never been.
+    Times to live are seconds; zero is a moment, and ``math.inf`` a hundred years. What has
+    expired is as if it had never been.
     """
 
     def get(self, key: str) -> bytes | None:

@@ -214,6 +214,14 @@ def test_append_after_expiry(store, house):
     assert store.append("a", 1, 2, [b"2"], LONG) == 0
 
 
+def test_epoch_of_a_log_that_expired(store, house):
+    """A log that expired and was never seized has forgotten its epoch."""
+    store.append("a", 5, 1, [b"1"], SHORT)
+    house.pass_time(AFTER)
+
+    assert store.append("a", FIRST_EPOCH, 1, [b"1"], LONG) == 1
+
+
 def test_repeat_keeps_alive(store, house):
     """An append that stores nothing new lets the log live on."""
     store.append("a", 1, 1, [b"1"], SHORT)
@@ -298,6 +306,7 @@ def test_lease_lapses(store, house):
 
 def test_lapsed_in_order(store, house):
     """Lapsed leases are told in the order in which they lapsed, as many as are asked for."""
+    store.lease(["a", "b", "c"], LONG)
     for log in ("b", "c", "a"):
         store.lease([log], SHORT)
         house.pass_time(AFTER)

@@ -14,6 +14,7 @@ from services.state.database import Database
 from services.state.schema import MIGRATIONS
 from services.state.sqlite import SqliteStore
 from services.state.store import StoreDownError
+from tests.state.failures import failure_of
 from tests.state.test_conformance import LONG
 
 
@@ -65,10 +66,10 @@ def test_locked(store, lock):
 
 def test_queue_before_a_locked_file(store, lock):
     """Who waits behind others that wait for the file is told in time, too."""
-    waiting = [gevent.spawn(store.put, "a", b"1", LONG) for _ in range(20)]
-    gevent.joinall(waiting)
+    waiting = [gevent.spawn(failure_of, store.put, "a", b"1", LONG) for _ in range(2000)]
+    gevent.joinall(waiting)  # one after the other would take minutes
 
-    assert {type(one.exception) for one in waiting} == {StoreDownError}
+    assert {type(one.value) for one in waiting} == {StoreDownError}
 
 
 def test_killed_in_the_middle(store, lock):

@@ -17,6 +17,7 @@ from tests.certificate import Certificate, self_signed
 from tests.live.service import free_port
 from tests.proxy.fixtures import Proxy, proxied
 from tests.redis_server import RedisServer, redis_server
+from tests.state.failures import failure_of
 
 SHORT = 0.1
 LONG = 30.0  # nobody waits so long
@@ -91,10 +92,10 @@ def test_limit_of_the_caller(proxy, line):
 def test_queue_counts(proxy, line):
     """The wait for a line is part of the time limit."""
     proxy.down(timeout=0)
-    waiting = [gevent.spawn(get, line, "a", SHORT) for _ in range(200)]
-    gevent.joinall(waiting)  # one after the other would be 20 s
+    waiting = [gevent.spawn(failure_of, get, line, "a", SHORT) for _ in range(2000)]
+    gevent.joinall(waiting)  # one after the other would take minutes
 
-    assert {type(one.exception) for one in waiting} == {StoreDownError}
+    assert {type(one.value) for one in waiting} == {StoreDownError}
 
 
 def test_slow_reply(redis, proxy, line):

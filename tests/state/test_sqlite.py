@@ -100,14 +100,20 @@ def test_writer_after_a_jump(house, store):
     assert store.append("a", 1, 1, [b"1", b"2"], 600) == 2
 
 
-def test_sweep(house, store):
+@pytest.mark.parametrize(
+    "write",
+    [lambda store: store.put("b", b"2", LONG), lambda store: store.append("b", 1, 1, [], LONG)],
+    ids=["put", "append"],
+)
+def test_sweep(house, store, write):
     """Rows of what has expired are deleted when something else is written."""
     store.put("a", b"1", 1)
     store.append("a", 1, 1, [b"1"], 1)
     store.append("b", 1, 1, [b"1"], LONG)
+    store.put("b", b"1", LONG)
     for clock in (house.wall, house.monotonic):
         clock.advance(SWEEP_S)
-    store.put("b", b"2", LONG)
+    write(store)
 
     rows = "SELECT key FROM kept UNION ALL SELECT log FROM records UNION ALL SELECT log FROM logs"
     other = Database(house.path)
