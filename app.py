@@ -5,6 +5,7 @@ asked for; so importing this module opens nothing, and tests bring their own par
 """
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from services import prompting
 from services.cost import tokens
 from services.llm import Provider
 from services.prompting import Prompt
+from services.providers.addresses import addresses
 from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
 from services.state.choice import choose
@@ -25,8 +27,9 @@ from services.streams.clock import Clock, GeventClock
 from services.streams.core import Core
 from services.streams.drain import Drain
 from services.streams.handover import let_go_later, lose
-from services.streams.models import Models
+from services.streams.models import Model, Models
 from services.streams.registry import Streams
+from services.streams.retry import Retry, RetryBudget
 from services.streams.sessions import Sessions
 from services.streams.sharing.exchange import Exchange
 from services.streams.takeover import take_over
@@ -54,6 +57,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     settings: Settings,
     *,
     provider: Provider | None = None,
+    fall_backs: Sequence[Provider] | None = None,
     use_cases: dict[str, UseCase] = USE_CASES,
     prompts: Path = PROMPTS,
     clock: Clock | None = None,
@@ -62,21 +66,25 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
 ) -> Flask:
     """Put the service together; ``shared`` is the store once more where other processes see it.
 
+    ``fall_backs`` are asked for the models of GLOSS_PROVIDERS, in its order.
     Raises ``SettingsError`` or ValueError where the settings or a prompt file are not right.
     """
     check_open(settings)
     keys = parse_keys(settings.keys, scopes=use_cases)
-    provider = provider or _provider(settings)
+    clock = clock or GeventClock()
+    models = Models(
+        settings, provider or _provider(settings), clock, fall_backs=_fall_backs(settings, fall_backs)
+    )
     if store is None:
         chosen = choose(settings)
         store, shared = chosen.store, chosen.shared
         log.info(chosen.told)
     core = _core(
         settings,
-        provider,
+        models,
         use_cases,
         prompting.load(prompts),
-        clock or GeventClock(),
+        clock,
         store,
         shared,
     )
@@ -103,7 +111,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
 
 def _core(  # noqa: PLR0913, PLR0917 - the seams
     settings: Settings,
-    provider: Provider,
+    models: Models,
     use_cases: dict[str, UseCase],
     prompts: dict[str, Prompt],
     clock: Clock,
@@ -126,8 +134,12 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
     core = Core(
         settings=settings,
         use_cases=use_cases,
-        provider=provider,
-        models=Models(settings, provider, clock),
+        models=models,
+        retry=Retry(
+            attempts=settings.attempts,
+            within_s=settings.attempts_within_s,
+            budget=RetryBudget(share=settings.retry_share, floor=settings.retries_per_minute),
+        ),
         prompts=prompts,
         clock=clock,
         streams=streams,
@@ -148,9 +160,23 @@ def _provider(settings: Settings) -> Provider:
             "  OPENAI_BASE_URL=http://localhost:11434/v1            anything that speaks its protocol"
         )
     key = settings.openai_api_key
+    return _openai(settings, settings.openai_base_url, key.get_secret_value() if key else None)
+
+
+def _fall_backs(settings: Settings, given: Sequence[Provider] | None) -> tuple[Model, ...]:
+    """Return the models of GLOSS_PROVIDERS, at providers that are given or made here."""
+    entries = addresses(entry.get_secret_value() for entry in settings.providers)
+    providers = (
+        given if given is not None else [_openai(settings, entry.base_url, entry.key) for entry in entries]
+    )
+    pairs = zip(entries, providers, strict=True)
+    return tuple(Model.at(entry.base_url, entry.model, provider) for entry, provider in pairs)
+
+
+def _openai(settings: Settings, base_url: str | None, key: str | None) -> OpenAIProvider:
     return OpenAIProvider(
-        api_key=key.get_secret_value() if key else None,
-        base_url=settings.openai_base_url,
+        api_key=key,
+        base_url=base_url,
         connect_s=settings.connect_s,
         max_event_bytes=settings.max_event_bytes,
     )

@@ -228,7 +228,11 @@ class ShuttingDown(GlossError):
 
 
 class ProviderFailure(GlossError):
-    """The provider's fault; ``retryable`` says whether another attempt may help."""
+    """The provider's fault.
+
+    ``retryable`` says whether the same may be asked of it again, ``elsewhere`` whether another
+    provider may do better: none does where the request itself is what was refused.
+    """
 
     status = 502
     slug = "provider-error"
@@ -236,12 +240,18 @@ class ProviderFailure(GlossError):
     meaning = "The provider did not answer properly. What it said is in the operator's log."
 
     def __init__(
-        self, detail: str = "", *, retryable: bool = False, retry_after_s: float | None = None
+        self,
+        detail: str = "",
+        *,
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        elsewhere: bool = True,
     ) -> None:
         """Keep how long the provider asked to wait, in seconds, where it did."""
         super().__init__(detail, retry_after_s=retry_after_s)
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.elsewhere = elsewhere
 
 
 class ProviderError(ProviderFailure):

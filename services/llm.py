@@ -37,7 +37,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     def limited_to(self, output_tokens: int) -> "Request":
         """Return the same request with another output cap."""
-        return msgspec.structs.replace(self, max_output_tokens=output_tokens)
+        return self.to(self.model, output_tokens)
+
+    def to(self, model: str, output_tokens: int) -> "Request":
+        """Return the same request to a model, with an output cap."""
+        return msgspec.structs.replace(self, model=model, max_output_tokens=output_tokens)
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ DEFAULT_MODEL = "gpt-4.1-mini"  # fast, cheap, streams, does not reason first
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 Words: TypeAlias = Annotated[tuple[str, ...], NoDecode]
+Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
 def setting(default: Any, env: str, why: str, *, unit: str = "", **limits: Any) -> Any:
@@ -31,7 +32,12 @@ class Settings(BaseSettings):
     """Frozen values, read once at start and handed down."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     # Where it listens
@@ -67,6 +73,11 @@ class Settings(BaseSettings):
         (),
         "GLOSS_MODELS",
         "Comma-separated models that `options.model` may name, `*` for any letters. Unset: the default.",
+    )
+    providers: Secrets = setting(
+        (),
+        "GLOSS_PROVIDERS",
+        "Fall-backs in order, by commas or white space: `https://:KEY@host/v1#model`, the key where needed.",
     )
     model_file: str | None = setting(
         None, "GLOSS_MODEL_FILE", "A GGUF file of your own for the embedded model of `make run`."
@@ -180,6 +191,19 @@ class Settings(BaseSettings):
     attempts_within_s: float = setting(
         10, "GLOSS_ATTEMPTS_WITHIN_S", "No attempt begins later: a person is waiting.", unit="s", gt=0
     )
+    retry_share: float = setting(
+        0.1,
+        "GLOSS_RETRY_SHARE",
+        "Retries per request within a minute: a provider in trouble is not given more (Google SRE, ch. 21).",
+        ge=0,
+        le=1,
+    )
+    retries_per_minute: int = setting(
+        20,
+        "GLOSS_RETRIES_PER_MINUTE",
+        "Allowed however few requests there were: one in 3 s harms nobody.",
+        ge=0,
+    )
     parallel_calls: int = setting(
         4,
         "GLOSS_PARALLEL_CALLS",
@@ -238,7 +262,7 @@ class Settings(BaseSettings):
             else value
         )
 
-    @field_validator("keys", mode="before")
+    @field_validator("keys", "providers", mode="before")
     @classmethod
     def _by_space(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value

@@ -86,7 +86,6 @@ class Reading:
     """What a provider has said so far in one answer."""
 
     def __init__(self) -> None:
-        self.said = False  # any text at all
         self.finished = False
         self._reason: DoneReason | None = None
         self._tokens: Tokens | None = None
@@ -106,14 +105,13 @@ class Reading:
         text = self._whole(said.content or "")
         if choice.finish_reason is not None:
             text += self._finish(choice.finish_reason)
-        self.said = self.said or bool(text)
         return text, bool(said.reasoning_content or said.reasoning)
 
     def done(self) -> Done:
-        """Return the end; raises ``ProviderIncomplete`` where the provider gave no reason."""
+        """Return the end; raises ``ProviderIncomplete`` where the provider gave no reason that is known."""
         if self._reason is None:
             raise ProviderIncomplete(
-                "The provider ended without saying that it was done.", retryable=not self.said
+                "The provider ended without saying that it was done.", retryable=not self.finished
             )
         return Done(self._reason, self._tokens)
 

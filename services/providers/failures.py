@@ -16,7 +16,24 @@ from services.errors import ProviderError, ProviderFailure, ProviderRejected
 log = logging.getLogger("gloss.provider")
 
 LOGGED_CHARS = 500
-ANOTHER_TRY_MAY_HELP = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+OVERLOADED = 529  # no number of HTTP's own: some providers' word for being asked too much by everybody
+ANOTHER_TRY_MAY_HELP = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+    OVERLOADED,
+}
+# What was asked is at fault, so no other provider is asked for it: too long, not well formed, not allowed.
+NOT_ELSEWHERE = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
+}
 DETAILS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "The provider did not accept the key.",
     HTTPStatus.FORBIDDEN: "The provider does not allow this key to do that.",
@@ -30,10 +47,15 @@ def of_status(status: int, headers: Mapping[str, str], body: object) -> Provider
     if status == HTTPStatus.TOO_MANY_REQUESTS and code_of(body) == "insufficient_quota":
         return ProviderRejected("The provider's account has no credit left.")
     detail = DETAILS.get(status, f"The provider answered with status {status}.")
-    passing = status in ANOTHER_TRY_MAY_HELP or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = ProviderError if passing else ProviderRejected
+    passing = status in ANOTHER_TRY_MAY_HELP
+    kind = ProviderError if passing or status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProviderRejected
     told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
-    return kind(detail, retryable=passing if told is None else told, retry_after_s=retry_after_s(headers))
+    return kind(
+        detail,
+        retryable=passing if told is None else told,
+        retry_after_s=retry_after_s(headers),
+        elsewhere=status not in NOT_ELSEWHERE,
+    )
 
 
 def code_of(body: object) -> str | None:

@@ -96,11 +96,14 @@ class OpenAIProvider:
 
     def stream(self, request: Request) -> Generator[Value, None, None]:
         """Ask once; see ``llm.Provider``."""
-        reading = Reading()
         try:
-            yield from self._answer(request, reading)
+            response, left_out = self._ask(request)
         except FOREIGN as failure:
-            raise mapped(failure, said=reading.said, key=self._key) from failure
+            raise mapped(failure, key=self._key) from failure
+        try:
+            yield from self._answer(response, left_out)
+        except FOREIGN as failure:
+            raise mapped(failure, begun=True, key=self._key) from failure
 
     def models(self) -> tuple[str, ...]:
         """Return the ids of the provider's models; raises ``errors.ProviderFailure``."""
@@ -121,8 +124,8 @@ class OpenAIProvider:
         """Close all connections."""
         self._client.close()
 
-    def _answer(self, request: Request, reading: Reading) -> Iterator[Value]:
-        response, left_out = self._ask(request)
+    def _answer(self, response: httpx2.Response, left_out: list[str]) -> Iterator[Value]:
+        reading = Reading()
         with closing(response):
             yield from map(Dropped, left_out)
             events = self._events(response)
@@ -196,8 +199,8 @@ class OpenAIProvider:
                 reading.take(decode(data))
 
 
-def mapped(failure: Exception, *, said: bool = False, key: str | None = None) -> ProviderFailure:
-    """Return our failure for one of the SDK's or its HTTP client's; ``said``: text had come."""
+def mapped(failure: Exception, *, begun: bool = False, key: str | None = None) -> ProviderFailure:
+    """Return our failure for one of the SDK's or its HTTP client's; ``begun``: the head had come."""
     if isinstance(failure, openai.APIStatusError):
         failures.note(f"status {failure.status_code}", failure.body, secret=key)
         return failures.of_status(failure.status_code, failure.response.headers, failure.body)
@@ -206,8 +209,10 @@ def mapped(failure: Exception, *, said: bool = False, key: str | None = None) ->
     if isinstance(cause, httpx2.TimeoutException):
         refused = isinstance(cause, httpx2.ConnectTimeout)
         return ProviderTimeout("The provider did not answer in time.", retryable=refused)
-    if isinstance(cause, BROKEN) and said:
-        return ProviderIncomplete("The connection to the provider broke in the middle of the answer.")
+    if isinstance(cause, BROKEN) and begun:
+        return ProviderIncomplete(
+            "The connection to the provider broke in the middle of the answer.", retryable=True
+        )
     if any(isinstance(link, ssl.SSLError) and not isinstance(link, CUT_OFF) for link in _chain(cause)):
         return ProviderError("The connection to the provider could not be secured.")
     if isinstance(cause, BROKEN):

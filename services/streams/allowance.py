@@ -28,6 +28,12 @@ class Allowance:
             self.reached = True
         return granted
 
+    def more(self, wanted: int) -> int:
+        """Take so many more for a call that has begun, or what is left."""
+        granted = min(wanted, self._left)
+        self._left -= granted
+        return granted
+
     def settle(self, granted: int, used: int, *, cut: bool = False) -> None:
         """Give back what was not used; ``cut`` if the call would have said more."""
         self.reached = self.reached or (cut and self._open == 1 and not self._left)

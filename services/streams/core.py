@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from services import llm
 from services.prompting import Prompt
 from services.settings import Settings
 from services.streams.claims import Claims
@@ -10,6 +9,7 @@ from services.streams.clock import Clock
 from services.streams.drain import Drain
 from services.streams.models import Models
 from services.streams.registry import Streams
+from services.streams.retry import Retry
 from services.streams.sessions import Sessions
 from services.streams.sharing.exchange import Exchange
 from services.streams.use_case import UseCase
@@ -21,8 +21,8 @@ class Core:
 
     settings: Settings
     use_cases: dict[str, UseCase]
-    provider: llm.Provider
     models: Models
+    retry: Retry
     prompts: dict[str, Prompt]
     clock: Clock
     streams: Streams

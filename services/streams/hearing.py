@@ -20,14 +20,17 @@ class Silences:
 
 
 class Hearing:
-    """Listens to one attempt: passes deltas on, keeps the rest, and minds the silence."""
+    """Listens to one attempt: passes deltas on, keeps the rest, and minds the silence.
+
+    ``thought`` tells whether the model has reasoned, which costs what text costs.
+    """
 
     def __init__(self, clock: Clock, silences: Silences, notice: Callable[[str, str], None]) -> None:
         self.done: llm.Done | None = None
         self._notice = notice
         self._between_s = silences.between_s
+        self.thought = False
         self._spoke = False
-        self._thought = False
         reader = gevent.getcurrent()
         self._alarm = Alarm(clock, silences.first_s, lambda: self._silent(reader))
 
@@ -35,7 +38,7 @@ class Hearing:
     def reason(self) -> llm.DoneReason:
         """Return why the provider was done; raises ProviderIncomplete if it never said."""
         if self.done is None:
-            raise ProviderIncomplete("The provider ended without saying why.")
+            raise ProviderIncomplete("The provider ended without saying why.", retryable=True)
         return self.done.reason
 
     def deltas(self, values: Iterator[llm.Value]) -> Generator[str, None, None]:
@@ -62,10 +65,13 @@ class Hearing:
             self._notice("parameter-dropped", f"The model does not take {value.parameter}; sent without it.")
         elif isinstance(value, llm.Thinking):
             self._alarm.touch()
-            if not self._thought:
-                self._thought = True
+            if not self.thought:
+                self.thought = True
                 self._notice("thinking", "The model is reasoning; no text yet.")
 
     def _silent(self, reader: Any) -> None:
-        where = "after its last words" if self._spoke else "before its first word"
-        reader.kill(ProviderTimeout(f"The provider fell silent {where}."), block=False)
+        if self._spoke:
+            late = ProviderTimeout("The provider fell silent after its last words.", retryable=True)
+        else:  # waited for as long as anybody may wait for it
+            late = ProviderTimeout("The provider fell silent before its first word.")
+        reader.kill(late, block=False)

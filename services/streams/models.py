@@ -1,6 +1,6 @@
-"""Which model answers, and what is known of it."""
+"""Which models answer, where, and what is known of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -8,37 +8,71 @@ from functools import partial
 
 from services import llm
 from services.cost import prices
+from services.cost.tokens import Counter, counter_of
 from services.errors import InvalidInput, ProviderError, ProviderFailure, ProviderRejected
 from services.settings import DEFAULT_MODEL, Settings
 from services.streams.clock import Clock
 
 # Models with a smaller window get short prompts: they are small, and slow to read.
 COMPACT_BELOW = 8_192
+# Our count of a foreign vocabulary is off by a few percent: keep that much of the window free.
+FOREIGN_MARGIN = 1.1
 # Health checks come every few seconds; the provider need not hear of each.
 ASKED_EVERY_S = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One model: its window in tokens (None where not known) and what a use of it costs."""
+    """One model, who is asked for it, its window in tokens (None where not known), what a use costs."""
 
     name: str
+    provider: llm.Provider
     window: int | None
     price: Callable[[llm.Tokens], Decimal | None]
+
+    @classmethod
+    def at(
+        cls, base_url: str | None, name: str, provider: llm.Provider, *, window: int | None = None
+    ) -> "Model":
+        """Return a model as the price table knows it at this address (None: OpenAI's)."""
+        return cls(
+            name=name,
+            provider=provider,
+            window=window or prices.context_window(name, base_url=base_url),
+            price=partial(prices.price_usd, name, base_url=base_url),
+        )
+
+    @property
+    def counter(self) -> Counter:
+        """Return what counts in this model's vocabulary."""
+        return counter_of(self.name)
 
     @property
     def compact(self) -> bool:
         """Tell whether prompts are to be kept short."""
         return self.window is not None and self.window < COMPACT_BELOW
 
+    def room(self, input_tokens: int) -> int | None:
+        """Return how many tokens of answer fit behind a prompt of so many; None where it is not known."""
+        return None if self.window is None else self.window - int(input_tokens * self._margin)
+
+    def longest_prompt(self, output_tokens: int) -> int | None:
+        """Return how many tokens of prompt leave room for so many of answer; None where it is not known."""
+        return None if self.window is None else max(0, int((self.window - output_tokens) / self._margin))
+
+    @property
+    def _margin(self) -> float:
+        return FOREIGN_MARGIN if self.counter.estimated else 1.0
+
 
 @dataclass
 class Models:
-    """The deployment's choice of models."""
+    """The deployment's choice of models; ``fall_backs`` are asked in their order when one has failed."""
 
     settings: Settings
     provider: llm.Provider
     clock: Clock
+    fall_backs: Sequence[Model] = ()
     _first: str | None = field(default=None, init=False)
     _reached: tuple[float, bool] | None = field(default=None, init=False)
 
@@ -61,30 +95,44 @@ class Models:
         return self._first
 
     def choose(self, asked: str | None) -> Model:
-        """Return the model to use; raises InvalidInput for one that is not allowed here."""
-        name = self.default
-        if asked is not None and asked != name:
-            if not any(fnmatchcase(asked, pattern) for pattern in self.settings.models):
+        """Return the model to use; raises InvalidInput for one that is not allowed here.
+
+        Where the provider's list is wanted and cannot be had, that is the first fall-back.
+        """
+        if asked is None or not any(fnmatchcase(asked, pattern) for pattern in self.settings.models):
+            try:
+                name = self.default
+            except ProviderFailure:
+                if asked is not None or not self.fall_backs:
+                    raise
+                return self.fall_backs[0]
+            if asked not in {None, name}:
                 problem = "names a model that is not allowed here (GLOSS_MODELS)"
                 raise InvalidInput(errors=[{"field": "options.model", "problem": problem}])
-            name = asked
-        url = self.settings.openai_base_url
-        window = self.settings.context_window or prices.context_window(name, base_url=url)
-        return Model(name=name, window=window, price=partial(prices.price_usd, name, base_url=url))
+            asked = name
+        return Model.at(
+            self.settings.openai_base_url, asked, self.provider, window=self.settings.context_window
+        )
+
+    def route(self, model: Model) -> tuple[Model, ...]:
+        """Return who is asked, in this order, where that model was chosen."""
+        return (model, *(other for other in self.fall_backs if other is not model))
 
     @property
     def reachable(self) -> bool:
-        """Tell whether the provider answers, asked at most every few seconds."""
+        """Tell whether any provider answers, asked at most every few seconds."""
         now = self.clock.monotonic()
         if self._reached is None or now - self._reached[0] > ASKED_EVERY_S:
-            self._reached = (now, self._answers())
+            providers = [self.provider, *(model.provider for model in self.fall_backs)]
+            self._reached = (now, any(map(_answers, providers)))
         return self._reached[1]
 
-    def _answers(self) -> bool:
-        try:
-            self.provider.models()
-        except ProviderRejected:
-            return True  # some servers have no list of models; a refusal is an answer
-        except ProviderFailure:
-            return False
-        return True
+
+def _answers(provider: llm.Provider) -> bool:
+    try:
+        provider.models()
+    except ProviderRejected:
+        return True  # some servers have no list of models; a refusal is an answer
+    except ProviderFailure:
+        return False
+    return True

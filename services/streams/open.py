@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 import msgspec
 from gevent.event import Event as Signal
 
-from services.cost.tokens import Counter, counter_of
+from services.cost.tokens import Counter
 from services.errors import InputTooLong
 from services.events import Limits, Start
 from services.streams.caps import agreed, input_cap, server_limits
@@ -71,7 +71,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
 ) -> Stream:
     core.streams.require_room()
     model = core.models.choose(given.options.model)
-    limits = _within(patience_s, _weigh(core, use_case, counter_of(model.name), given))
+    limits = _within(patience_s, _weigh(core, use_case, model.counter, given))
     stream = _stream(core, use_case, given, stream_id, owner, model)
     _supersede(core, use_case, given, stream, limits)
     with _turn(core, use_case, given, stream) as session:

@@ -10,31 +10,27 @@ import gevent
 from gevent.util import wrap_errors
 
 from services import llm
-from services.cost.tokens import Counter
 from services.errors import InputTooLong
 from services.prompting import Prompt
-from services.streams.calls import Planned
+from services.streams.models import Model
+from services.streams.route import Planned
 from services.streams.use_case import Call
 
 # Below this many tokens an answer is no answer: refuse rather than send.
 LEAST_ROOM = 64
 # So many calls are planned on the spot; more of them leave the hub (some 50 µs each).
 ON_THE_HUB = 16
-# Our count of a foreign vocabulary is off by a few percent: keep that much of the window free.
-FOREIGN_MARGIN = 1.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planner:
-    """Plans the calls of one stream; ``window`` is the model's, None where it is not known."""
+    """Plans the calls of one stream."""
 
     prompts: dict[str, Prompt]
     default: Prompt
-    model: str
-    counter: Counter
+    model: Model
     max_output_tokens: int
     own_cap: bool
-    window: int | None
 
     def plan(self, calls: Sequence[Call]) -> list[Planned]:
         """Plan calls in their order; those that name no cap share the stream's equally.
@@ -56,27 +52,26 @@ class Planner:
     def _one(self, call: Call, share: int) -> Planned:
         prompt = self.prompts[call.prompt] if call.prompt else self.default
         messages = prompt.messages(call.variables, call.history)
-        tokens = self.counter.count_messages(messages)
+        tokens = self.model.counter.count_messages(messages)
+        wanted = min(call.max_output_tokens or share, self.max_output_tokens)
+        least = wanted if self.own_cap else min(wanted, LEAST_ROOM)
         request = llm.Request(
-            model=self.model,
+            model=self.model.name,
             messages=messages,
-            max_output_tokens=self._cap(call, share, tokens),
+            max_output_tokens=self._cap(wanted, least, tokens),
             temperature=prompt.caps.temperature,
             stop=call.stop,
         )
-        return Planned(request=request, input_tokens=tokens)
+        return Planned(request=request, input_tokens=tokens, least=least)
 
-    def _cap(self, call: Call, share: int, tokens: int) -> int:
-        wanted = min(call.max_output_tokens or share, self.max_output_tokens)
-        if self.window is None:
+    def _cap(self, wanted: int, least: int, tokens: int) -> int:
+        room = self.model.room(tokens)
+        if room is None:
             return wanted
-        margin = FOREIGN_MARGIN if self.counter.estimated else 1.0
-        room = self.window - int(tokens * margin)
-        needed = wanted if self.own_cap else min(wanted, LEAST_ROOM)
-        if room < needed:
+        if room < least:
             raise InputTooLong(
                 "The prompt and its answer do not fit into the model's window.",
                 tokens=tokens,
-                limit=max(0, int((self.window - needed) / margin)),
+                limit=self.model.longest_prompt(least),
             )
         return min(wanted, room)

@@ -15,9 +15,11 @@ import gevent
 from services.errors import GlossError, Internal, ShuttingDown
 from services.events import Event, FinishReason, Usage
 from services.streams.ahead import Ahead
-from services.streams.calls import Calls, Planned, Reply
+from services.streams.calls import Calls
 from services.streams.clock import Alarm
 from services.streams.pen import Pen
+from services.streams.reply import Reply
+from services.streams.route import Planned
 from services.streams.stream import Gone, Stopped, Stream
 from services.streams.use_case import Call, Remember, Transform
 from services.telemetry import bare_traceback

@@ -134,6 +134,7 @@ class UseCase:
 
     ``name`` is the path, the prompt file and the scope; ``events`` the types that it adds to
     the grammar; ``example`` a body that works; ``sessions`` tells whether it remembers;
+    ``recovers`` whether a call that breaks off is asked for again, to go on if it says the same;
     ``result`` adds members to the JSON result, ``show`` gives what a
     caller may see of a session's state. A transform raises ``errors.GlossError`` before
     its first value for what only it can refuse (a check that does not exist, say).
@@ -146,6 +147,7 @@ class UseCase:
     events: tuple[type[Event], ...] = ()
     example: Mapping[str, object] = field(default_factory=dict)
     sessions: bool = False
+    recovers: bool = False
     result: Callable[[Iterable[Event]], dict[str, Any]] = lambda _events: {}
     show: Callable[[Any], Any] = lambda state: state
 

@@ -53,11 +53,12 @@ def test_second_finish():
     )
 
 
-@pytest.mark.parametrize(("texts", "retryable"), [([], True), (["a"], False)])
-def test_no_finish(texts, retryable):
-    """Without a finish reason the answer is incomplete; another try helps if nothing was said."""
+@pytest.mark.parametrize("texts", [[], ["a"]])
+@pytest.mark.parametrize(("finish", "retryable"), [(None, True), ("tired", False)])
+def test_no_finish(texts, finish, retryable):
+    """Without a finish reason the answer broke off; one that nobody knows is an end all the same."""
     with pytest.raises(ProviderIncomplete) as raised:
-        read(*map(chunk, texts))
+        read(*map(chunk, texts), chunk(finish=finish))
 
     assert raised.value.retryable is retryable
 

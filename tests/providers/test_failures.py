@@ -16,6 +16,28 @@ def test_passing(status):
     assert (type(failure), failure.retryable) == (ProviderError, True)
 
 
+@pytest.mark.parametrize("status", [501, 505, 507, 520, 599])
+def test_error(status):
+    """What is the server's fault and will not pass is an error that is not asked about again."""
+    failure = of_status(status, {}, None)
+
+    assert (type(failure), failure.retryable) == (ProviderError, False)
+
+
+@pytest.mark.parametrize(("status", "elsewhere"), [
+    *[(status, True) for status in (301, 401, 402, 403, 404, 410, 429, 500, 501, 503)],
+    *[(status, False) for status in (400, 413, 422, 451)],
+])  # fmt: skip
+def test_elsewhere(status, elsewhere):
+    """Another provider may have what this one lacks; it has no other request."""
+    assert of_status(status, {}, None).elsewhere is elsewhere
+
+
+def test_no_credit_is_here_only():
+    """Another provider's account may have some."""
+    assert of_status(429, {}, {"code": "insufficient_quota"}).elsewhere
+
+
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 402, 403, 404, 413, 422])
 def test_refusal(status):
     """What will be the same next time is a refusal."""

@@ -112,15 +112,16 @@ def test_not_counted(provider, model):
 
 
 FAULTS = {
-    # model: (deltas before it, kind of failure, may another try help)
-    "fault/no-finish:2": (2, ProviderIncomplete, False),
+    # model: (deltas before it, kind of failure, may the same be asked again)
+    "fault/no-finish:2": (2, ProviderIncomplete, True),
     "fault/no-finish:0": (0, ProviderIncomplete, True),
-    "fault/done-only:2": (2, ProviderIncomplete, False),
+    "fault/done-only:2": (2, ProviderIncomplete, True),
     "fault/odd-reason:2": (2, ProviderIncomplete, False),
-    "fault/rst:2": (2, ProviderIncomplete, False),
-    "fault/rst:0": (0, ProviderError, True),
-    "fault/fin:2": (2, ProviderIncomplete, False),
-    "fault/fin:0": (0, ProviderError, True),
+    "fault/odd-reason:0": (0, ProviderIncomplete, False),
+    "fault/rst:2": (2, ProviderIncomplete, True),
+    "fault/rst:0": (0, ProviderIncomplete, True),
+    "fault/fin:2": (2, ProviderIncomplete, True),
+    "fault/fin:0": (0, ProviderIncomplete, True),
     "fault/rst-before-head": (0, ProviderError, True),
     "fault/fin-before-head": (0, ProviderError, True),
     "fault/html": (0, ProviderError, False),

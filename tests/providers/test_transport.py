@@ -78,9 +78,9 @@ def test_tls(secured):
 @pytest.mark.parametrize(
     ("model", "said", "kind", "retryable"),
     [
-        ("fault/fin:2", 2, ProviderIncomplete, False),
-        ("fault/rst:2", 2, ProviderIncomplete, False),
-        ("fault/rst:0", 0, ProviderError, True),
+        ("fault/fin:2", 2, ProviderIncomplete, True),
+        ("fault/rst:2", 2, ProviderIncomplete, True),
+        ("fault/rst:0", 0, ProviderIncomplete, True),
         ("fault/fin-before-head", 0, ProviderError, True),
         ("fault/rst-before-head", 0, ProviderError, True),
     ],

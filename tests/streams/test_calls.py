@@ -1,6 +1,5 @@
 """Calls to the provider: one alone, and several side by side under one cap."""
 
-from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -8,52 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cost.tally import Tally
-from services.cost.tokens import OutputMeter, counter_of
 from services.errors import InputTooLong, ProviderError, ProviderFailure
-from services.events import Event, Notice, Text
-from services.llm import Message, Request
+from services.events import Notice, Text
 from services.streams.ahead import Ahead
-from services.streams.allowance import Allowance
-from services.streams.calls import Calls, Planned
-from services.streams.hearing import Silences
-from services.streams.retry import Retry
 from services.streams.use_case import Call, Context, Transform
-from tests.streams.fake_clock import FakeClock
+from tests.streams.calling import WORD, calls_of, planned, script
 from tests.streams.scripted import Gate, WatchedProvider, whole
 from tests.streams.stage import NDJSON, STAGE, Said, Stage, joined, say, settle, use_case
-
-WORD = " word"  # one token
-
-
-def calls_of(
-    provider: WatchedProvider, *, cap: int = 1000, parallel: int = 4, most: int = 100
-) -> tuple[Calls, list[Event]]:
-    """What the calls of one stream share, and the notices that they give."""
-    notices: list[Event] = []
-    calls = Calls(
-        provider=provider,
-        clock=FakeClock(hasty=True),
-        silences=Silences(first_s=10, between_s=5),
-        retry=Retry(3, 10),
-        allowance=Allowance(cap),
-        tally=Tally(lambda _: None),
-        meter=lambda tokens: OutputMeter(counter_of("scripted"), tokens),
-        emit=notices.append,
-        parallel=parallel,
-        most=most,
-    )
-    return calls, notices
-
-
-def planned(prompt: str = "p", most: int = 100) -> Planned:
-    request = Request(model="m", messages=(Message("user", prompt),), max_output_tokens=most)
-    return Planned(request=request, input_tokens=11)
-
-
-def script(**says: Any) -> Callable[[Request], Any]:
-    """Scripts by the prompt's text."""
-    return lambda request: says[request.messages[-1].content]
 
 
 def test_a_call_is_made_when_its_first_delta_is_asked_for() -> None:
@@ -330,7 +290,7 @@ def test_the_cap_holds_for_all_calls_together(
     said = sum(len(list(answer)) for answer in answers)
     assert said == min(cap, sum(min(wanted, words) for wanted, words in wants_and_says))
     calls.close()
-    assert calls.allowance.reserve(None) == cap - said
+    assert calls.terms.allowance.reserve(None) == cap - said
 
 
 def test_one_stream_makes_only_so_many_calls() -> None:

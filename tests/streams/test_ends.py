@@ -236,7 +236,7 @@ def test_a_refusal_is_final() -> None:
 @pytest.mark.parametrize("says", [(), ("Hello",)])
 def test_an_end_without_a_reason_is_no_end(says: tuple[str, ...]) -> None:
     """A provider that ends without saying why did not finish: ``provider-incomplete``, never ``stop``."""
-    assert slug_of(Stage(says)) == "provider-incomplete"
+    assert slug_of(Stage(says, clock=FakeClock(hasty=True))) == "provider-incomplete"
 
 
 def test_a_broken_connection_costs_what_was_said() -> None:

@@ -1,5 +1,6 @@
 """Which model answers, and what is known of it."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from services.errors import InvalidInput, ProviderError, ProviderRejected
 from services.llm import Tokens
 from services.settings import DEFAULT_MODEL
-from services.streams.models import ASKED_EVERY_S, COMPACT_BELOW, Models
+from services.streams.models import ASKED_EVERY_S, COMPACT_BELOW, Model, Models
 from tests.providers.scripted import ScriptedProvider
+from tests.streams.calling import model_of
 from tests.streams.fake_clock import FakeClock
 from tests.streams.stage import stage_settings
 
@@ -31,9 +33,12 @@ class Listing(ScriptedProvider):
         return super().models()
 
 
-def models(provider: Listing | None = None, **given: object) -> Models:
+def models(provider: Listing | None = None, *, fall_backs: Sequence[Model] = (), **given: object) -> Models:
     return Models(
-        stage_settings(**{"model": None, **given}), provider or Listing("first", "second"), FakeClock()
+        stage_settings(**{"model": None, **given}),
+        provider or Listing("first", "second"),
+        FakeClock(),
+        fall_backs=fall_backs,
     )
 
 
@@ -130,6 +135,48 @@ def test_small_models_get_short_prompts(window: int | None, compact: bool) -> No
 def test_a_provider_that_answers_is_reachable(failure: Exception | None, reachable: bool) -> None:
     """A refusal is an answer too: some servers have no list of models."""
     assert models(Listing(failure=failure)).reachable is reachable
+
+
+@pytest.mark.parametrize(("second", "reachable"), [(None, True), (ProviderError("down"), False)])
+def test_one_provider_that_answers_is_enough(second: Exception | None, *, reachable: bool) -> None:
+    """A service that can fall back is not out of service."""
+    other = model_of(Listing(failure=second), "other")
+    assert models(Listing(failure=ProviderError("down")), fall_backs=[other]).reachable is reachable
+
+
+def test_fall_backs_are_asked_after_the_model_that_was_chosen() -> None:
+    """Whichever it was."""
+    one, two = model_of(Listing(), "one"), model_of(Listing(), "two")
+    chosen = models(model="mine", models=("*",), fall_backs=[one, two])
+    assert [model.name for model in chosen.route(chosen.choose("theirs"))] == ["theirs", "one", "two"]
+
+
+def test_a_list_that_cannot_be_had_is_no_matter_with_a_fall_back() -> None:
+    """The first fall-back is the model then, and is asked once."""
+    one, two = model_of(Listing(), "one"), model_of(Listing(), "two")
+    chosen = models(
+        Listing(failure=ProviderError("down")), openai_base_url=LOCAL, models=("a",), fall_backs=[one, two]
+    )
+    assert chosen.choose(None) is one
+    assert chosen.route(one) == (one, two)
+
+
+def test_a_model_that_is_named_needs_no_list() -> None:
+    """Nobody is asked what there is."""
+    provider = Listing(failure=ProviderError("down"))
+    assert models(provider, openai_base_url=LOCAL, models=("a",)).choose("a").name == "a"
+    with pytest.raises(ProviderError):
+        models(provider, openai_base_url=LOCAL, models=("a",), fall_backs=[model_of(Listing(), "b")]).choose(
+            "b"
+        )
+
+
+def test_a_fall_back_is_priced_by_its_address() -> None:
+    """Its own table tells what it costs and how much it holds."""
+    there = Model.at("https://api.deepseek.com/v1", "deepseek-chat", Listing())
+    elsewhere = Model.at(LOCAL, "deepseek-chat", Listing())
+    assert ((there.price(MILLION) or 0) > 0, (there.window or 0) > 10_000) == (True, True)
+    assert (elsewhere.price(MILLION), elsewhere.window) == (None, None)
 
 
 def test_health_checks_do_not_ask_each_time() -> None:

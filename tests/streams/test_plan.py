@@ -10,21 +10,24 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from services import prompting
-from services.cost.tokens import Counter
+from services.cost.tokens import counter_of
 from services.errors import InputTooLong
 from services.llm import Message, Request
 from services.streams.plan import LEAST_ROOM, ON_THE_HUB, Planner
 from services.streams.use_case import Call
+from tests.providers.scripted import ScriptedProvider
+from tests.streams.calling import model_of
 from tests.streams.stage import PROMPTS
 
-EXACT, FOREIGN = Counter("o200k_base", estimated=False), Counter("o200k_base", estimated=True)
+KNOWN, FOREIGN = "gpt-4.1", "somebody-elses"  # the vocabulary of one is here, of the other not
+EXACT = counter_of(KNOWN)
 LOADED = prompting.load(PROMPTS)
 
 
-def planner(**given_: Any) -> Planner:
+def planner(*, name: str = KNOWN, window: int | None = None, **given_: Any) -> Planner:
     plain = {
-        "prompts": LOADED, "default": LOADED["echo"], "model": "m", "counter": EXACT,
-        "max_output_tokens": 1000, "own_cap": False, "window": None,
+        "prompts": LOADED, "default": LOADED["echo"], "max_output_tokens": 1000, "own_cap": False,
+        "model": model_of(ScriptedProvider(), name, window=window),
     }  # fmt: skip
     return Planner(**(plain | given_))
 
@@ -38,7 +41,7 @@ def test_a_call_becomes_a_request() -> None:
     history = (Message("user", "before"), Message("assistant", "then"))
     (planned,) = planner().plan([call(history=history, stop=("END",), max_output_tokens=9)])
     assert planned.request == Request(
-        model="m",
+        model=KNOWN,
         messages=(Message("system", "You answer."), *history, Message("user", "hi")),
         max_output_tokens=9,
         stop=("END",),
@@ -105,7 +108,7 @@ def test_a_foreign_vocabulary_keeps_a_margin() -> None:
     window = tokens_of("word " * 1000) + LEAST_ROOM
     planner(window=window).plan([call("word " * 1000)])
     with pytest.raises(InputTooLong):
-        planner(counter=FOREIGN, window=window).plan([call("word " * 1000)])
+        planner(name=FOREIGN, window=window).plan([call("word " * 1000)])
 
 
 @given(
@@ -113,13 +116,13 @@ def test_a_foreign_vocabulary_keeps_a_margin() -> None:
     st.integers(0, 3000),
     st.integers(1, 2000),
     st.booleans(),
-    st.sampled_from([EXACT, FOREIGN]),
+    st.sampled_from([KNOWN, FOREIGN]),
 )
 def test_what_is_refused_is_above_the_limit_and_what_fits_is_not(
-    window: int, words: int, cap: int, own_cap: bool, counter: Counter
+    window: int, words: int, cap: int, own_cap: bool, name: str
 ) -> None:
     """A refusal's numbers make sense: more tokens than the limit; a call that fits, fits with its answer."""
-    one = planner(window=window, max_output_tokens=cap, own_cap=own_cap, counter=counter)
+    one = planner(window=window, max_output_tokens=cap, own_cap=own_cap, name=name)
     try:
         (planned,) = one.plan([call("a " * words)])
     except InputTooLong as error:

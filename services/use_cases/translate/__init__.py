@@ -23,6 +23,7 @@ USE_CASE = UseCase(
     events=(Detected, Segment),
     example={"text": "Where is the station?", "target": "es"},
     result=translations,
+    recovers=True,  # each call is one segment, at temperature 0: the same again is likely, and cheap
 )
 
 __all__ = ["USE_CASE"]

@@ -1,0 +1,112 @@
+"""One request to one model, and what all requests of a stream share."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from services import llm
+from services.cost.tally import Tally
+from services.cost.tokens import OutputMeter
+from services.errors import ProviderFailure, ProviderIncomplete, ProviderTimeout
+from services.events import Event, Notice
+from services.streams.allowance import Allowance
+from services.streams.clock import Clock
+from services.streams.hearing import Hearing, Silences
+from services.streams.models import Model
+from services.streams.retry import Retry
+from services.streams.route import Planned, Route
+
+
+@dataclass(kw_only=True, eq=False)
+class Terms:
+    """On what terms the calls of one stream are answered; ``running`` are the attempts under way.
+
+    ``recovers`` tells whether an answer that breaks off is asked for again.
+    """
+
+    models: tuple[Model, ...]
+    clock: Clock
+    silences: Silences
+    retry: Retry
+    allowance: Allowance
+    tally: Tally
+    emit: Callable[[Event], None]
+    recovers: bool
+    running: set["Attempt"] = field(default_factory=set)
+    route: Route = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the model that was chosen."""
+        self.route = Route(self.models, self._fell_back)
+
+    def notice(self, code: str, detail: str) -> None:
+        """Tell the readers something that ends nothing."""
+        self.emit(Notice(code=code, detail=detail))
+
+    def _fell_back(self, model: Model) -> None:
+        self.notice("provider-fallback", f"{model.name} answers from here on.")
+
+
+class Attempt:
+    """One request: what it says within its cap, why it ended, what it used.
+
+    ``said`` is kept where the answer may have to be asked for again.
+    """
+
+    def __init__(self, terms: Terms, model: Model, planned: Planned, *, keeps: bool) -> None:
+        self.reason: llm.DoneReason | None = None
+        self.spoke = False
+        self.said: list[str] = []
+        self.model = model
+        self.planned = planned
+        self._terms = terms
+        self._keeps = keeps
+        self._meter = OutputMeter(model.counter, planned.request.max_output_tokens)
+
+    @property
+    def counted(self) -> llm.Tokens:
+        """Return what it has used until now, counted here."""
+        return llm.Tokens(input=self.planned.input_tokens, output=self._meter.tokens)
+
+    def deltas(self) -> Generator[str, None, None]:
+        """Ask, and yield the text; raises ProviderFailure."""
+        terms = self._terms
+        hearing = Hearing(terms.clock, terms.silences, terms.notice)
+        free = False
+        terms.running.add(self)
+        try:
+            with closing(self.model.provider.stream(self.planned.request)) as values:
+                yield from self._metered(hearing.deltas(values))
+            self.reason = self.reason or hearing.reason
+        except ProviderFailure as failure:
+            free = not (self.spoke or hearing.thought or _had_begun(failure))
+            raise
+        finally:
+            hearing.close()
+            terms.running.discard(self)
+            if not free:
+                self._account(hearing.done)
+
+    def _metered(self, deltas: Iterator[str]) -> Generator[str, None, None]:
+        for delta in deltas:
+            self.spoke = True
+            fits = self._meter.add(delta)
+            if fits:
+                if self._keeps:
+                    self.said.append(fits)
+                yield fits
+            if self._meter.full:  # a provider that does not heed its cap
+                self.reason = "length"
+                return
+
+    def _account(self, done: llm.Done | None) -> None:
+        if done and done.tokens:
+            self._terms.tally.add(done.tokens, self.model.price)
+        else:
+            self._terms.tally.add(self.counted, self.model.price, estimated=True)
+
+
+def _had_begun(failure: ProviderFailure) -> bool:
+    """Tell whether the provider may have read the prompt: it neither refused nor was out of reach."""
+    silent = isinstance(failure, ProviderTimeout) and not failure.retryable
+    return silent or isinstance(failure, ProviderIncomplete)

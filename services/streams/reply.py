@@ -1,0 +1,154 @@
+"""The answer to one call: who is asked, who is asked again, and what then goes on.
+
+        ┌──────── pause ◀── a failure that may pass, attempts and seconds are left
+        ▼                        │
+      ask ─▶ (nothing yet) ──────┴─▶ else the next model that the call fits ─▶ ask
+        │
+        └──▶ text ─▶ done                                              the whole answer
+               └───▶ cut or stalled ─▶ ask the same again, swallow what was said
+                                         ├─▶ said again: the rest goes on
+                                         └─▶ anything else: the first failure
+
+Before the first text nothing was promised, so another try or another model costs only time.
+After it, what was passed on is never repeated, withdrawn or changed: only an answer that begins
+with the very same text can go on, and only where the use case allows it. A continuation that is
+asked for ("go on from here") would be another text, and is not tried.
+
+It happens once a stream. The calls that ran when the first of them broke count as one break: a
+connection that is lost is often lost for all of them. Each of those is asked again at most once,
+those that begin later are not. It stays within the stream's deadline, which ends whatever runs,
+and within its allowance, which both attempts draw on.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import TypeAlias
+
+from services import llm
+from services.errors import ProviderFailure, ProviderIncomplete, ProviderTimeout
+from services.streams.attempt import Attempt, Terms
+from services.streams.models import Model
+from services.streams.retry import Tries
+from services.streams.route import Planned
+from services.streams.seam import Seam
+
+Heard: TypeAlias = Generator[str, None, ProviderFailure | None]
+
+BROKEN_OFF = (ProviderIncomplete, ProviderTimeout)
+
+
+class Reply:
+    """The answer to one call, read from the provider by whoever iterates it."""
+
+    def __init__(self, terms: Terms, planned: Planned) -> None:
+        self.reason: llm.DoneReason | None = None
+        self.wanted = planned.request.max_output_tokens
+        self._terms = terms
+        self._planned = planned
+        self._granted: int | None = None
+        self._recovers = False
+        self._made: list[Attempt] = []
+        self._deltas = self._read()
+
+    def __iter__(self) -> Iterator[str]:
+        return self._deltas
+
+    def close(self) -> None:
+        """Close the provider; what it did not say is not paid for."""
+        self._deltas.close()
+        self._settle()  # a reading that never began has no ``finally``
+
+    def reserve(self) -> int:
+        """Take what it may say from the stream's allowance, once."""
+        if self._granted is None:
+            self._granted = self._terms.allowance.reserve(self.wanted)
+        return self._granted
+
+    def _settle(self) -> None:
+        granted, self._granted = self._granted or 0, 0
+        if granted:
+            used = sum(attempt.counted.output for attempt in self._made)
+            self._terms.allowance.settle(granted, used, cut=self.reason == "length")
+        self._made.clear()
+
+    def _read(self) -> Generator[str, None, None]:
+        granted = self.reserve()
+        if not granted:
+            self.reason = "length"
+            return
+        try:
+            yield from self._attempts(self._planned.limited_to(granted))
+        finally:
+            self._settle()
+
+    def _attempts(self, planned: Planned) -> Generator[str, None, None]:
+        """Ask until somebody answers; raises the last failure."""
+        terms = self._terms
+        self._recovers = terms.recovers
+        tries = terms.retry.begin(terms.clock)
+        ways = terms.route.ways(planned)
+        model, there = next(ways)
+        while failure := (yield from self._heard(attempt := self._attempt(model, there))):
+            if attempt.spoke:
+                attempt = yield from self._recovered(attempt, failure, tries)
+                break
+            model, there = self._next(attempt, failure, tries, ways)
+        self.reason = attempt.reason
+
+    def _attempt(self, model: Model, planned: Planned) -> Attempt:
+        attempt = Attempt(self._terms, model, planned, keeps=self._recovers)
+        self._made.append(attempt)
+        return attempt
+
+    def _heard(self, attempt: Attempt, seam: Seam | None = None) -> Heard:
+        """Pass on what an attempt says, behind the seam if there is one; return how it failed, if it did."""
+        try:
+            with closing(attempt.deltas()) as deltas:
+                yield from deltas if seam is None else seam.behind(deltas)
+        except ProviderFailure as failure:
+            return failure
+        return None
+
+    def _next(
+        self, attempt: Attempt, failure: ProviderFailure, tries: Tries, ways: Iterator[tuple[Model, Planned]]
+    ) -> tuple[Model, Planned]:
+        """Return who is asked next, and when it is time to; raises the failure if there is nobody."""
+        pause = tries.pause_after(failure)
+        if pause is not None:
+            self._terms.notice("provider-retry", "The provider failed before its first word; asked again.")
+            self._terms.clock.sleep(pause)
+            return attempt.model, attempt.planned
+        way = next(ways, None) if failure.elsewhere else None
+        if way is None:
+            raise failure
+        return way
+
+    def _recovered(
+        self, broken: Attempt, failure: ProviderFailure, tries: Tries
+    ) -> Generator[str, None, Attempt]:
+        """Ask the same again and pass on what is new; raises the first failure where that is nothing."""
+        again = self._again(broken, failure, tries)
+        if again is None:
+            raise failure
+        seam = Seam("".join(broken.said))
+        another = yield from self._heard(again, seam)
+        if not seam.closed:
+            raise failure
+        if another is not None:
+            raise another
+        return again
+
+    def _again(self, broken: Attempt, failure: ProviderFailure, tries: Tries) -> Attempt | None:
+        """Return the attempt that may take over, when it is time to; None where there may be none."""
+        if not (self._recovers and isinstance(failure, BROKEN_OFF) and failure.retryable):
+            return None
+        said = broken.counted.output
+        self._granted = (self._granted or 0) + self._terms.allowance.more(said)
+        cap = min(broken.planned.request.max_output_tokens, self._granted - said)
+        pause = tries.pause_before_recovery() if cap > said else None
+        if pause is None:
+            return None
+        self._terms.recovers = False
+        self._terms.notice("provider-retry", "The answer broke off; asked again, to go on where it was.")
+        self._terms.clock.sleep(pause)
+        return self._attempt(broken.model, broken.planned.limited_to(cap))

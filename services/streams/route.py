@@ -1,0 +1,68 @@
+"""Who is asked for a call: the model that was chosen, then the fall-backs that it fits."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from services import llm
+from services.streams.models import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A call that was rendered, counted and found to fit; ``input_tokens`` is our own count.
+
+    ``least`` is the smallest output cap with which it is worth asking.
+    """
+
+    request: llm.Request
+    input_tokens: int
+    least: int
+
+    def limited_to(self, output_tokens: int) -> "Planned":
+        """Return the same call with another output cap."""
+        return Planned(
+            request=self.request.limited_to(output_tokens), input_tokens=self.input_tokens, least=self.least
+        )
+
+    def at(self, model: Model) -> "Planned | None":
+        """Return the call as another model is asked, in its own vocabulary; None if it does not fit."""
+        tokens = model.counter.count_messages(self.request.messages)
+        cap = self.request.max_output_tokens
+        room = model.room(tokens)
+        if room is not None:
+            if room < min(self.least, cap):
+                return None
+            cap = min(cap, room)
+        return Planned(request=self.request.to(model.name, cap), input_tokens=tokens, least=self.least)
+
+
+class Route:
+    """The models of one stream, in the order in which they are asked.
+
+    A stream that fell back stays there: its later calls do not wait for the first one to fail
+    again. ``moved`` is called with the model that answers from now on.
+    """
+
+    def __init__(self, models: Sequence[Model], moved: Callable[[Model], None]) -> None:
+        self._models = models
+        self._moved = moved
+        self._at = 0
+
+    def ways(self, planned: Planned) -> Iterator[tuple[Model, Planned]]:
+        """Yield who is to be asked for a call, each after the one before has failed."""
+        place, asked = self._at, False
+        while place < len(self._models):
+            there = planned if place == 0 else planned.at(self._models[place])
+            if there is not None and place >= self._at:  # another call may have moved on meanwhile
+                asked = True
+                self._move(place)
+                yield self._models[place], there
+            place = max(place + 1, self._at)
+        if not asked:  # too long for the fall-backs: it was planned for the first
+            self._move(0)
+            yield self._models[0], planned
+
+    def _move(self, place: int) -> None:
+        if place != self._at:
+            self._at = place
+            self._moved(self._models[place])
