@@ -183,6 +183,7 @@ def test_a_model_of_the_callers_choice_cannot_write_the_log(caplog: pytest.LogCa
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/v1/use-cases", "/openapi.json"])
 def test_the_providers_key_is_not_shown(path: str) -> None:
-    """Not in what describes the service to the world."""
-    reply = Stage(settings={"openai_api_key": MARKER}).call("GET", path)
+    """Not in what describes the service to the world; nor a fall-back's."""
+    settings = {"openai_api_key": MARKER, "providers": (f"https://:{MARKER}@{MARKER}.test/v1#m",)}
+    reply = Stage(elsewhere={"m": ()}, settings=settings).call("GET", path)
     assert MARKER not in json.dumps(reply.headers) + reply.read().decode()

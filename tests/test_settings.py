@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app import HERE
 from services.settings import Settings
@@ -75,6 +75,8 @@ def test_every_limit_is_named_after_its_variable() -> None:
         ("GLOSS_CORS_ORIGINS", "https://a.example,https://b.example", "cors_origins",
          ("https://a.example", "https://b.example")),
         ("GLOSS_KEYS", "a:1 b:2,c:3", "keys", ("a:1", "b:2", "c:3")),
+        ("GLOSS_PROVIDERS", "https://:k@a.test/v1#m,https://b.test/v1#n\thttp://c#o", "providers",
+         tuple(map(SecretStr, ("https://:k@a.test/v1#m", "https://b.test/v1#n", "http://c#o")))),
         ("GLOSS_OPEN", "1", "open", True),
         ("GLOSS_DEADLINE_S", "1.5", "deadline_s", 1.5),
         ("GLOSS_MODEL", "", "model", None),
@@ -89,6 +91,7 @@ def test_variables_are_read(tmp_path: Path, variable: str, value: str, field: st
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("PORT", "x"), ("PORT", "70000"), ("GLOSS_DEADLINE_S", "0"), ("GLOSS_ATTEMPTS", "11"),
+     ("GLOSS_RETRY_SHARE", "1.5"), ("GLOSS_RETRIES_PER_MINUTE", "-1"),
      ("GLOSS_MAX_STREAMS", "0"), ("GLOSS_OPEN", "maybe"), ("GLOSS_CONTEXT_WINDOW", "10")],
 )  # fmt: skip
 def test_what_is_out_of_its_limits_is_refused(tmp_path: Path, variable: str, value: str) -> None:
@@ -121,7 +124,9 @@ def test_settings_are_values() -> None:
 
 def test_a_key_is_not_shown() -> None:
     """Neither when settings are printed nor when they are dumped to JSON."""
-    settings = Settings(_env_file=None, openai_api_key=PLANTED)
+    settings = Settings(
+        _env_file=None, openai_api_key=PLANTED, providers=(f"https://:{PLANTED}@h.test/v1#m",)
+    )
     assert PLANTED not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
@@ -130,6 +135,23 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PORT=1111\nGLOSS_ATTEMPTS=2\n")
     code = "from services.settings import read; s = read(); print([s.port, s.attempts, s.parallel_calls])"
     assert json.loads(told(tmp_path, code, PORT="2222").stdout) == [2222, 2, 4]
+
+
+def test_a_value_that_is_refused_stands_in_no_message() -> None:
+    """It may be a secret in the wrong place."""
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None, port=PLANTED, providers=5)
+    assert PLANTED not in str(refused.value)
+
+
+def test_a_wrong_fall_back_is_named_by_its_position(tmp_path: Path) -> None:
+    """The process does not start, and no word of the entry is printed."""
+    wrong = f"https://:k@host.test/v1#m https://:{PLANTED}@host.test/v1"
+    run = told(tmp_path, "from app import app", OPENAI_API_KEY="k", GLOSS_PROVIDERS=wrong)
+    assert run.returncode == 1
+    assert "GLOSS_PROVIDERS: entry 2 " in run.stderr
+    assert PLANTED not in run.stderr + run.stdout
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("code", ["from services.settings import read; read()", "from app import app"])

@@ -48,12 +48,12 @@ class Terms:
 
 
 class Attempt:
-    """One request: what it says within its cap, why it ended, what it used.
+    """One request: what it says within ``cap``, why it ended, what it used.
 
     ``said`` is kept where the answer may have to be asked for again.
     """
 
-    def __init__(self, terms: Terms, model: Model, planned: Planned, *, keeps: bool) -> None:
+    def __init__(self, terms: Terms, model: Model, planned: Planned, *, cap: int, keeps: bool) -> None:
         self.reason: llm.DoneReason | None = None
         self.spoke = False
         self.said: list[str] = []
@@ -61,7 +61,7 @@ class Attempt:
         self.planned = planned
         self._terms = terms
         self._keeps = keeps
-        self._meter = OutputMeter(model.counter, planned.request.max_output_tokens)
+        self._meter = OutputMeter(model.counter, cap)
 
     @property
     def counted(self) -> llm.Tokens:

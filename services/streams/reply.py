@@ -17,7 +17,8 @@ asked for ("go on from here") would be another text, and is not tried.
 It happens once a stream. The calls that ran when the first of them broke count as one break: a
 connection that is lost is often lost for all of them. Each of those is asked again at most once,
 those that begin later are not. It stays within the stream's deadline, which ends whatever runs,
-and within its allowance, which both attempts draw on.
+and within its allowance, which both attempts draw on: the request is the same to the letter, and
+what passes the allowance is cut here.
 """
 
 from collections.abc import Generator, Iterator
@@ -88,15 +89,17 @@ class Reply:
         tries = terms.retry.begin(terms.clock)
         ways = terms.route.ways(planned)
         model, there = next(ways)
-        while failure := (yield from self._heard(attempt := self._attempt(model, there))):
+        while failure := (yield from self._heard(attempt := self._ask(model, there))):
             if attempt.spoke:
                 attempt = yield from self._recovered(attempt, failure, tries)
                 break
             model, there = self._next(attempt, failure, tries, ways)
         self.reason = attempt.reason
 
-    def _attempt(self, model: Model, planned: Planned) -> Attempt:
-        attempt = Attempt(self._terms, model, planned, keeps=self._recovers)
+    def _ask(self, model: Model, planned: Planned, cap: int | None = None) -> Attempt:
+        """Return the next attempt; ``cap`` where it may say less than it is asked for."""
+        cap = planned.request.max_output_tokens if cap is None else cap
+        attempt = Attempt(self._terms, model, planned, cap=cap, keeps=self._recovers)
         self._made.append(attempt)
         return attempt
 
@@ -151,4 +154,4 @@ class Reply:
         self._terms.recovers = False
         self._terms.notice("provider-retry", "The answer broke off; asked again, to go on where it was.")
         self._terms.clock.sleep(pause)
-        return self._attempt(broken.model, broken.planned.limited_to(cap))
+        return self._ask(broken.model, broken.planned, cap)

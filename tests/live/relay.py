@@ -40,6 +40,9 @@ def four(given: Prompt, _context: Context) -> Transform:
 
 RELAYS = {
     "relay": UseCase(name="relay", title="Relay", input=Prompt, transform=one_call(variables)),
+    "relay-again": UseCase(
+        name="relay-again", title="Relay", input=Prompt, transform=one_call(variables), recovers=True
+    ),
     "relay-four": UseCase(name="relay-four", title="Four relays", input=Prompt, transform=four),
 }
 

@@ -25,6 +25,7 @@ from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Lines, WatchedProvider, whole
 
 PROMPTS = Path(__file__).parent / "prompts"
+FALL_BACK_KEY = "key-of-a-fall-back"
 SSE, NDJSON, TEXT, JSON = "text/event-stream", "application/x-ndjson", "text/plain", "application/json"
 
 
@@ -127,6 +128,7 @@ def stage_settings(**given: Any) -> Settings:
     plain = {
         "host": "127.0.0.1", "keys": (), "open": False, "trusted_hosts": (), "cors_origins": (),
         "model": "scripted", "models": (), "openai_base_url": None, "openai_api_key": None,
+        "providers": (), "retries_per_minute": 1_000_000,  # a clock that stands still has one minute
     }  # fmt: skip
     return Settings(_env_file=None, **{**plain, **given})
 
@@ -178,12 +180,16 @@ class Stage:
     settings: dict[str, Any] = field(default_factory=dict)
     shared: Shared | None = None
     store: Store | None = None
+    elsewhere: Mapping[str, Lines] = field(default_factory=dict)  # what the models of fall-backs say
 
     def __post_init__(self) -> None:
         self.provider = WatchedProvider(self.says)
+        self.fall_backs = [WatchedProvider(says) for says in self.elsewhere.values()]
+        entries = tuple(f"https://:{FALL_BACK_KEY}@host.test/v1#{model}" for model in self.elsewhere)
         self.app = create_app(
-            stage_settings(**self.settings),
+            stage_settings(**{"providers": entries, **self.settings}),
             provider=self.provider,
+            fall_backs=self.fall_backs,
             use_cases=dict(self.use_cases),
             prompts=self.prompts,
             clock=self.clock,

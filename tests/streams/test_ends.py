@@ -1,18 +1,34 @@
 """Every end that a stream can come to, seen by whoever reads it."""
 
 import hashlib
+import json
 import logging
+from typing import Any
 
 import gevent
 import pytest
 
 from services.errors import ProviderError, ProviderIncomplete, ProviderRejected
 from services.llm import Done, Dropped, Thinking, Tokens
+from services.streams.use_case import one_call
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, whole
-from tests.streams.stage import JSON, NDJSON, SSE, TEXT, Reply, Stage, joined, settle
+from tests.streams.stage import (
+    FALL_BACK_KEY,
+    JSON,
+    NDJSON,
+    SSE,
+    TEXT,
+    Reply,
+    Stage,
+    joined,
+    say,
+    settle,
+    use_case,
+)
 
 PASSING = ProviderError("The provider is asked too often.", retryable=True)
+BROKE = ProviderIncomplete("The connection broke.", retryable=True)
 
 
 def reading(reply: Reply) -> gevent.Greenlet:
@@ -224,6 +240,75 @@ def test_a_provider_that_fails_after_its_first_word_is_not_asked_again() -> None
     assert events[-1]["problem"]["type"] == "/problems/provider-error"
     assert (events[-1]["partial"], events[-1]["usage"]["output_tokens"]) == (True, 1)
     assert len(stage.provider.asked) == 1
+
+
+def test_another_provider_answers_where_the_first_cannot() -> None:
+    """The start keeps the model that was asked for; a notice names the one that answers, and nothing else."""
+    stage = Stage((ProviderRejected("No credit."),), elsewhere={"other": whole("Hello", " again")})
+    events = stage.post().events()
+    assert [e.get("code") or e["type"] for e in events] == [
+        "start", "provider-fallback", "text", "text", "finish",
+    ]  # fmt: skip
+    assert (events[0]["model"], joined(events)) == ("scripted", "Hello again")
+    assert events[1]["detail"] == "other answers from here on."
+    assert stage.fall_backs[0].asked[0].request.model == "other"
+
+
+def test_a_fall_back_is_paid_at_its_own_price() -> None:
+    """The price table is asked for who answered, at its address."""
+    says = whole("Hello", tokens=Tokens(input=1_000_000, output=0))
+    stage = Stage(
+        (ProviderRejected("No credit."),), elsewhere={"gpt-4.1-mini": says}, settings={"model": "gpt-4.1"}
+    )
+    assert end_of(stage)["usage"]["cost_usd"] is None  # nobody knows what a stranger takes for it
+
+
+@pytest.mark.parametrize("failure", [PASSING, ProviderRejected("No key.")])
+def test_when_all_providers_fail_the_last_one_is_told(failure: ProviderError) -> None:
+    """Its problem is the stream's, and no address or key of it is shown."""
+    stage = Stage((ProviderError("Garbage."),), elsewhere={"other": (failure,)}, settings={"attempts": 1})
+    events = stage.post().events()
+    assert events[-1]["problem"]["type"] == f"/problems/{failure.slug}"
+    assert "host.test" not in json.dumps(events)
+    assert FALL_BACK_KEY not in json.dumps(events)
+
+
+def recovering(says: object, **more: Any) -> Stage:
+    """A stage on which the echo goes on after a break."""
+    return Stage(says, use_cases={"echo": use_case("echo", one_call(say), recovers=True)}, **more)
+
+
+def test_an_answer_that_broke_off_goes_on_where_it_was() -> None:
+    """The notice stands at the seam; text, hash and numbers are those of one answer; both are paid."""
+    scripts = iter([("Hel", BROKE), whole("Hello", " world")])
+    events = recovering(lambda _: next(scripts), clock=FakeClock(hasty=True)).post().events()
+    assert [e.get("code") or e.get("text") or e["type"] for e in events] == [
+        "start", "Hel", "provider-retry", "lo", " world", "finish",
+    ]  # fmt: skip
+    end = events[-1]
+    assert (end["reason"], end["sha256"]) == ("stop", hashlib.sha256(b"Hello world").hexdigest())
+    assert (end["usage"]["output_tokens"], end["usage"]["estimated"]) == (1 + 3, True)
+
+
+def test_an_answer_that_cannot_go_on_has_broken_off() -> None:
+    """Another answer is no end of this one: the error is the first, and the text stays as it was."""
+    scripts = iter([("Hel", BROKE), whole("Hallo!")])
+    events = recovering(lambda _: next(scripts), clock=FakeClock(hasty=True)).post().events()
+    assert (joined(events), events[-1]["problem"]["type"]) == ("Hel", "/problems/provider-incomplete")
+    assert events[-1]["partial"] is True
+
+
+def test_a_deadline_ends_an_answer_that_goes_on() -> None:
+    """The second attempt has no time of its own."""
+    gate = Gate()
+    scripts = iter([("Hel", BROKE), whole("Hel", gate)])
+    stage = recovering(lambda _: next(scripts))
+    reply = reading(stage.post(options={"deadline_s": 15}))
+    stage.clock.asleep.wait()
+    stage.clock.advance(1)
+    gate.reached.wait()
+    stage.clock.advance(14)
+    assert (reply.get()[-1]["reason"], stage.provider.open) == ("deadline", [])
 
 
 def test_a_refusal_is_final() -> None:

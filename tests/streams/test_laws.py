@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app import HERE
-from services.errors import ProviderError
+from services.errors import ProviderError, ProviderIncomplete
 from services.llm import Done, DoneReason, Request
 from services.streams.use_case import UseCase
 from services.use_cases import USE_CASES
@@ -132,6 +132,42 @@ def test_the_grammar_holds(name: str, scripts: Scripts, places: list[int]) -> No
         assert events[-1]["type"] == "finish"
     own = {one.__struct_config__.tag for one in of(name)[0].events}
     assert {event["type"] for event in events[1:-1]} <= own | {"text", "notice"}
+
+
+def breaking(says: Any, place: int) -> Any:
+    """The same answers, but the first one breaks off after so many characters, and is said again."""
+    first: list[Any] = []
+
+    def broken(request: Request) -> list[Any]:
+        if first and request == first[0]:
+            return first.pop(1) if len(first) > 1 else says(request)
+        lines = says(request)
+        if first:
+            return lines
+        first.extend([request, lines])
+        text = "".join(line for line in lines if isinstance(line, str))
+        return [*cut(text[: place % (len(text) + 1)], [1, 3]), ProviderIncomplete("broke", retryable=True)]
+
+    return broken
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if of(name)[0].recovers])
+@few
+@given(SCRIPTS, PLACES, st.integers(0, 200))
+def test_an_answer_that_breaks_and_goes_on_is_the_same(
+    name: str, scripts: Scripts, places: list[int], place: int
+) -> None:
+    """Where a use case has it asked for again, its readers see a notice more at most, and no other text."""
+    whole_, again = (events_of(name, says) for says in (
+        scripts.cut_at(places), breaking(scripts.cut_at(places), place),
+    ))  # fmt: skip
+    told = [event for event in again if event.get("code") != "provider-retry"]
+    assert len(again) - len(told) <= 1  # none where the use case had heard enough before the break
+    assert joined(told) == joined(whole_)
+    assert [event["type"] for event in told if event["type"] != "text"] == [
+        event["type"] for event in whole_ if event["type"] != "text"
+    ]
+    check_grammar(again)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "broken"])

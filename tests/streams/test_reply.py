@@ -346,24 +346,31 @@ def test_the_one_that_answered_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cap", "most", "caps"),
+    ("cap", "most", "again"),
     [
-        (100, 10, [10, 10]),  # the stream has room for both
-        (13, 10, [10, 10]),  # and just room
-        (12, 10, [10, 9]),
-        (10, 10, [10, 7]),
-        (7, 7, [7, 4]),
-        (6, 6, [6]),  # three more would bring it to where it was
+        (100, 10, 10),  # the stream has room for both
+        (13, 10, 10),  # and just room
+        (12, 10, 9),
+        (10, 10, 7),
+        (7, 7, 4),
     ],
 )
-def test_both_attempts_draw_on_the_allowance(cap: int, most: int, caps: list[int]) -> None:
-    """Together they never say more than the stream may; where nothing new could come of it none is made."""
+def test_both_attempts_draw_on_the_allowance(cap: int, most: int, again: int) -> None:
+    """Together they never say more than the stream may, whatever the request, which is the same, allows."""
     provider = WatchedProvider(one_by_one((*[WORD] * 3, CUT), whole(*[WORD] * 20)))
     calls, _ = calls_of(provider, cap=cap, recovers=True)
-    said, failure = heard(calls, most=most)
-    assert [asked.request.max_output_tokens for asked in provider.asked] == caps
-    assert (len(said), failure) == ((caps[-1], None) if len(caps) == 2 else (3, CUT))
-    assert calls.terms.allowance.reserve(None) == cap - 3 - (caps[-1] if len(caps) == 2 else 0)
+    answer = calls.answer(planned(most=most))
+    assert (list(answer), answer.reason) == ([WORD] * again, "length")
+    assert [asked.request.max_output_tokens for asked in provider.asked] == [most, most]
+    assert calls.terms.allowance.reserve(None) == cap - 3 - again
+
+
+def test_where_nothing_new_could_come_of_it_nobody_is_asked() -> None:
+    """What is left of the allowance would at best say the same again."""
+    provider = WatchedProvider((*[WORD] * 3, CUT))
+    calls, _ = calls_of(provider, cap=6, recovers=True)
+    assert heard(calls, most=6) == ([WORD] * 3, CUT)
+    assert (len(provider.asked), calls.terms.allowance.reserve(None)) == (1, 3)
 
 
 def test_retries_and_recoveries_share_a_budget() -> None:

@@ -6,9 +6,10 @@
     echo                the last message, a word at a time
     fault/stall:3:g     3 tokens, then silence until the test opens gate g, then the rest
     fault/first:2:503   the first 2 requests of this very name get 503, the others an answer
+    fault/rst:3+ok:5    the first request of this very name is reset after 3 tokens, the others get 5
     fault/…             see FAULTS
 
-What follows a # is only there to tell one test's entries in the journal from another's.
+What follows a # or an @ is only there to tell one test's entries in the journal from another's.
 ``reply(asked, attempt)`` gives the steps; ``attempt`` counts the requests for this very name.
 """
 
@@ -211,6 +212,9 @@ FAULTS: dict[str, Callable[..., Steps]] = {
     # the connection
     "rst": lambda _, n: streamed(*some(n), Raw(b"ff\r\ndata: {"), Rst()),
     "fin": lambda _, n: streamed(*some(n), Raw(b"ff\r\ndata: {"), Fin()),
+    "breaks": lambda _, n, text: streamed(
+        *map(delta, in_words(decoded(text))[: int(n)]), Raw(b"ff\r\ndata: {"), Rst()
+    ),
     "rst-before-head": lambda _: [Rst()],
     "fin-before-head": lambda _: [Fin()],
     # silence
@@ -255,8 +259,8 @@ FAULTS: dict[str, Callable[..., Steps]] = {
 
 def reply(asked: Asked, attempt: int) -> Steps:
     """Return what is done with this request."""
-    named, _, _ = str(asked["model"]).partition("#")
-    name, *arguments = named.removeprefix("fault/").split(":")
+    named = re.split("[#@]", str(asked["model"]))[0].removeprefix("fault/").split("+")
+    name, *arguments = named[min(attempt, len(named)) - 1].split(":")
     if name == "first":
         return first(asked, attempt, *arguments)
     if name in FAULTS:

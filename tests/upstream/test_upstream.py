@@ -16,7 +16,8 @@ from tests.upstream.steps import End, Fin, Rst
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 POST = "POST /v1/chat/completions HTTP/1.1\r\n"
-ARGUMENTS = {"refuses": ["stop"], "retry-after": ["7"], "should-retry": ["503", "true"], "say": ["SG9sYQ"]}
+ARGUMENTS = {"refuses": ["stop"], "retry-after": ["7"], "should-retry": ["503", "true"], "say": ["SG9sYQ"],
+             "breaks": ["1", "SG9sYQ"]}  # fmt: skip
 
 
 def body_of(model, **more):
@@ -153,6 +154,13 @@ def test_first_attempts():
     asked = {**ASKED, "model": "fault/first:2:503"}
 
     assert [reply(asked, attempt)[0].status for attempt in (1, 2, 3)] == [503, 503, 200]
+
+
+def test_one_thing_after_the_other():
+    """Each request does what stands at its place, those that are left what stands last."""
+    asked = {**ASKED, "model": "fault/status:401+status:503+ok:1@tag"}
+
+    assert [reply(asked, attempt)[0].status for attempt in (1, 2, 3, 4)] == [401, 503, 200, 200]
 
 
 @pytest.mark.parametrize("cap", ["max_tokens", "max_completion_tokens"])
