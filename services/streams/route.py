@@ -50,14 +50,15 @@ class Route:
 
     def ways(self, planned: Planned) -> Iterator[tuple[Model, Planned]]:
         """Yield who is to be asked for a call, each after the one before has failed."""
-        place, asked = self._at, False
-        while place < len(self._models):
-            there = planned if place == 0 else planned.at(self._models[place])
-            if there is not None and place >= self._at:  # another call may have moved on meanwhile
+        asked = False
+        for place, model in enumerate(self._models):
+            if place < self._at:
+                continue
+            there = planned if place == 0 else planned.at(model)
+            if there is not None and place >= self._at:  # others move on while a long prompt is counted
                 asked = True
                 self._move(place)
-                yield self._models[place], there
-            place = max(place + 1, self._at)
+                yield model, there
         if not asked:  # too long for the fall-backs: it was planned for the first
             self._move(0)
             yield self._models[0], planned

@@ -11,6 +11,7 @@ import pytest
 from services.errors import ProviderError, ProviderIncomplete, ProviderRejected
 from services.llm import Done, Dropped, Thinking, Tokens
 from services.streams.use_case import one_call
+from tests.streams.calling import one_by_one
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import (
@@ -240,6 +241,15 @@ def test_a_provider_that_fails_after_its_first_word_is_not_asked_again() -> None
     assert events[-1]["problem"]["type"] == "/problems/provider-error"
     assert (events[-1]["partial"], events[-1]["usage"]["output_tokens"]) == (True, 1)
     assert len(stage.provider.asked) == 1
+
+
+def test_all_streams_together_retry_only_so_often() -> None:
+    """What one stream has asked again the next one may not: the budget is the process's."""
+    says = one_by_one((PASSING,), whole("Hello"), (PASSING,))
+    settings = {"retry_share": 0.0, "retries_per_minute": 1}
+    stage = Stage(says, settings=settings, clock=FakeClock(hasty=True))
+    assert [end_of(stage)["type"], end_of(stage)["type"]] == ["finish", "error"]
+    assert len(stage.provider.asked) == 3
 
 
 def test_another_provider_answers_where_the_first_cannot() -> None:

@@ -1,5 +1,6 @@
 """The answer to one call, whatever its providers do."""
 
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -334,6 +335,18 @@ def test_calls_that_break_together_are_recovered_together() -> None:
                 texts[-1] += delta
     assert (texts, said) == (["ab", "ab", "ab"], {"one": 2, "two": 2, "late": 1})
     assert codes(notices) == ["provider-retry"] * 2
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+def test_what_was_said_is_kept_only_while_it_may_be_needed(recovers: bool) -> None:
+    """Where an answer may have to be asked for again, and until it is whole."""
+    calls, _ = calls_of(WatchedProvider(whole("a", "b")), recovers=recovers)
+    answer = calls.answer(planned())
+    assert next(iter(answer)) == "a"
+    attempts = [weakref.ref(attempt) for attempt in calls.terms.running]
+    assert [attempt().said for attempt in attempts] == [["a"] if recovers else []]  # type: ignore[union-attr]
+    list(answer)
+    assert [attempt() for attempt in attempts] == [None]
 
 
 def test_the_one_that_answered_is_asked_again() -> None:

@@ -1,5 +1,7 @@
 """Who is asked for a call, and in which words."""
 
+import gevent
+
 from services.streams.models import Model
 from services.streams.route import Planned, Route
 from tests.providers.scripted import ScriptedProvider
@@ -53,6 +55,17 @@ def test_calls_that_run_side_by_side_fall_back_once() -> None:
     assert names([next(first), next(second)]) == ["one", "one"]
     assert names([next(first)]) == ["two"]
     assert (names(list(second)), moved) == (["two"], ["one", "two"])
+
+
+def test_a_call_that_is_counted_meanwhile_does_not_lead_the_stream_back() -> None:
+    """A long prompt is counted off the hub: where another call has gone on by then, it goes on too."""
+    route, moved = route_of(m=None, one=None, two=None)
+    long, short = route.ways(planned(LONG * 10)), route.ways(planned())
+    assert names([next(long), next(short)]) == ["m", "m"]
+    following = gevent.spawn(next, long)
+    gevent.sleep(0)
+    assert names(list(short)) == ["one", "two"]
+    assert (following.get()[0].name, moved) == ("two", ["one", "two"])
 
 
 def test_a_call_is_not_sent_where_it_does_not_fit() -> None:
