@@ -88,14 +88,15 @@ class Attempt:
                 self._account(hearing.done)
 
     def _metered(self, deltas: Iterator[str]) -> Generator[str, None, None]:
+        meter, keeps = self._meter, self._keeps
         for delta in deltas:
             self.spoke = True
-            fits = self._meter.add(delta)
+            fits = meter.add(delta)
             if fits:
-                if self._keeps:
+                if keeps:
                     self.said.append(fits)
                 yield fits
-            if self._meter.full:  # a provider that does not heed its cap
+            if meter.full:  # a provider that does not heed its cap
                 self.reason = "length"
                 return
 
