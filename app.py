@@ -209,6 +209,8 @@ def __getattr__(name: str) -> Flask:
     except ValueError as error:
         raise SystemExit(f"Gloss cannot start. {error}") from None
     tokens.warm()
+    for model in app.extensions["gloss"].models.fall_backs:
+        tokens.load(model.counter.vocabulary)  # else the first call that falls back stalls everybody
     languages.warm()
     globals()["app"] = app
     return app
