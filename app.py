@@ -72,22 +72,12 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     check_open(settings)
     keys = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
-    models = Models(
-        settings, provider or _provider(settings), clock, fall_backs=_fall_backs(settings, fall_backs)
-    )
+    models = _models(settings, provider, fall_backs, clock)
     if store is None:
         chosen = choose(settings)
         store, shared = chosen.store, chosen.shared
         log.info(chosen.told)
-    core = _core(
-        settings,
-        models,
-        use_cases,
-        prompting.load(prompts),
-        clock,
-        store,
-        shared,
-    )
+    core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared)
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
     app = Flask("gloss", static_folder=None)
@@ -151,6 +141,13 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
     return core
 
 
+def _models(
+    settings: Settings, provider: Provider | None, fall_backs: Sequence[Provider] | None, clock: Clock
+) -> Models:
+    provider = provider or _provider(settings)
+    return Models(settings, provider, clock, fall_backs=_fall_backs(settings, fall_backs))
+
+
 def _provider(settings: Settings) -> Provider:
     if settings.openai_api_key is None and settings.openai_base_url is None:
         raise SettingsError(
@@ -212,6 +209,8 @@ def __getattr__(name: str) -> Flask:
     except ValueError as error:
         raise SystemExit(f"Gloss cannot start. {error}") from None
     tokens.warm()
+    for model in app.extensions["gloss"].models.fall_backs:
+        tokens.load(model.counter.vocabulary)  # else the first call that falls back stalls everybody
     languages.warm()
     globals()["app"] = app
     return app

@@ -85,7 +85,8 @@ const NOTICES = {
   queued: "Waiting for a free place",
   thinking: "The model is thinking",
   checking: "Checking the answer",
-  "provider-retry": "The model did not answer; asking again",
+  "provider-retry": "The model failed; asking again",
+  "provider-fallback": "The model failed; another one answers",
 };
 
 const VERDICTS = { right: "Right", wrong: "Not yet", partial: "Partly right", unclear: "Could not be graded" };
