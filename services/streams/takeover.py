@@ -7,8 +7,6 @@ were answered are not made again (``known.py``). Everything else gets the end th
 
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from services.errors import GlossError, NotFound, ShuttingDown
 from services.events import Error, Limits, Notice, Start, Text
 from services.state.store import StoreDownError
@@ -57,13 +55,13 @@ def _making(core: Core, facts: Facts, stream: Stream, start: Start, left_s: floa
     if facts.handed is None or use_case is None or not use_case.recovers or left_s <= 0:
         return None
     try:
-        given = use_case.input.model_validate(facts.sent)
+        given = use_case.restore(facts.sent)
         model = core.models.choose(given.options.model)
         if model.name != facts.model or core.prompts[use_case.name].label != start.prompt:
             return None  # another release, or another deployment, would make another answer
         limits = Limits(max_output_tokens=start.limits.max_output_tokens, deadline_s=left_s)
         return Making.of(core, use_case, given, stream=stream, model=model, limits=limits, session=None)
-    except (GlossError, ValidationError):
+    except GlossError:
         return None
 
 

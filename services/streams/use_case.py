@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.errors import InvalidInput
 from services.events import Event, FinishReason, Text
 from services.llm import DoneReason, Message
 
@@ -156,6 +157,13 @@ class UseCase:
         if not re.fullmatch(r"[a-z][a-z-]*", self.name):
             message = f"not a use case's name: {self.name!r}"
             raise ValueError(message)
+
+    def restore(self, sent: Mapping[str, Any]) -> Input:
+        """Return an input that was stored; raises InvalidInput where another release took it otherwise."""
+        try:
+            return self.input.model_validate(sent)
+        except ValidationError:
+            raise InvalidInput("What was sent is not understood here.") from None
 
 
 def one_call(variables: Callable[[Any], Mapping[str, object]]) -> Callable[..., Transform]:
