@@ -6,47 +6,64 @@ ahead (``ahead.py``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from services.errors import InputTooLong
 from services.events import Usage
 from services.streams.ahead import Ahead, Batch
 from services.streams.attempt import Terms
+from services.streams.known import Before, Known, Said
 from services.streams.reply import Reply
 from services.streams.route import Planned
+
+Answering: TypeAlias = Reply | Known
 
 
 @dataclass(kw_only=True, eq=False)
 class Calls:
-    """Answers calls, ``parallel`` at a time and ``most`` in all."""
+    """Answers calls, ``parallel`` at a time and ``most`` in all; those known ``before`` are not asked."""
 
     terms: Terms
     parallel: int
     most: int
-    made: list[Reply | Batch] = field(default_factory=list)
-    asked: int = 0
+    before: Before | None = None
+    made: list[Answering | Batch] = field(default_factory=list)
+    asked: list[Answering] = field(default_factory=list)
 
-    def answer(self, planned: Planned) -> Reply:
+    def answer(self, planned: Planned) -> Answering:
         """Answer one call; nothing is sent before the first delta is asked for.
 
         Raises InputTooLong past ``most`` calls; so does ``answers``.
         """
-        self._admit(1)
-        reply = Reply(self.terms, planned)
+        [reply] = self._admitted([planned])
         self.made.append(reply)
         return reply
 
     def answers(self, planned: Sequence[Planned]) -> tuple[Ahead, ...]:
         """Answer several: the first few are sent now, each next one when one has ended."""
-        self._admit(len(planned))
-        replies = [Reply(self.terms, one) for one in planned]
-        batch = Batch(replies, self.terms.allowance, self.parallel)
+        batch = Batch(self._admitted(planned), self.terms.allowance, self.parallel)
         self.made.append(batch)
         return batch.answers
 
-    def _admit(self, calls: int) -> None:
-        self.asked += calls
-        if self.asked > self.most:
+    def _admitted(self, planned: Sequence[Planned]) -> list[Answering]:
+        if len(self.asked) + len(planned) > self.most:
             raise InputTooLong("This needs more calls than one stream may make.", limit=self.most)
+        replies = [self._reply(number, one) for number, one in enumerate(planned, len(self.asked))]
+        self.asked += replies
+        return replies
+
+    def _reply(self, number: int, planned: Planned) -> Answering:
+        said = self.before.answer(number) if self.before else None
+        if said is None:
+            return Reply(self.terms, planned)
+        tokens = self.terms.models[0].counter.count(said.text)
+        return Known(said, tokens, self.terms.allowance)
+
+    def answered(self) -> tuple[Said | None, ...]:
+        """Return the whole answers so far, in the order of the calls; None for those that are not whole."""
+        return tuple(
+            Said(one.said, one.reason) if one.said is not None and one.reason else None for one in self.asked
+        )
 
     def close(self) -> None:
         """Close the provider of every call that is not done."""

@@ -5,6 +5,7 @@ from functools import partial
 import gevent
 
 from services.streams.core import Core
+from services.streams.known import Before, Said
 from services.streams.stream import Gone, Stream
 
 SETTLE_S = 2.0  # for the rest of a log to be stored: with the grace it stays below gunicorn's
@@ -12,6 +13,7 @@ SETTLE_S = 2.0  # for the rest of a log to be stored: with the grace it stays be
 
 def let_go_later(core: Core) -> None:
     """Give running streams their grace to come to an end, then let go of them; called from the hub."""
+    core.exchange.retire()
 
     def due() -> None:
         gevent.spawn(let_go, core)
@@ -25,8 +27,9 @@ def let_go(core: Core) -> None:
         stream.throw(Gone(partial(_handed_over, core, stream)))
 
 
-def _handed_over(core: Core, stream: Stream) -> bool:
-    handed = core.exchange.hand_over(stream, SETTLE_S)
+def _handed_over(core: Core, stream: Stream, answers: tuple[Said | None, ...]) -> bool:
+    before = Before(used=stream.usage(), answers=answers)
+    handed = core.exchange.hand_over(stream, before, SETTLE_S)
     if handed:
         core.streams.dropped(stream)
         stream.log.break_off()
@@ -36,5 +39,5 @@ def _handed_over(core: Core, stream: Stream) -> bool:
 def lose(core: Core, stream: Stream) -> None:
     """Stop making a stream that another process has taken: what comes from here comes too late."""
     core.streams.dropped(stream)
-    stream.throw(Gone(lambda: True))
+    stream.throw(Gone(lambda _answers: True))
     stream.log.break_off()

@@ -14,6 +14,7 @@ from services.streams.attempt import Terms
 from services.streams.calls import Calls
 from services.streams.core import Core
 from services.streams.hearing import Silences
+from services.streams.known import Before
 from services.streams.models import Model
 from services.streams.pen import Pen
 from services.streams.plan import Planner
@@ -61,9 +62,17 @@ class Making:
             transform=transform, planner=planner, opening=Opening(said, then, planned),
         )  # fmt: skip
 
-    def producer(self, pen: Pen, ended: Callable[[Producer], None]) -> Producer:
-        """Return who drives it; ``ended`` is called after the end is written."""
+    def producer(
+        self, pen: Pen, ended: Callable[[Producer], None], *, before: Before | None = None
+    ) -> Producer:
+        """Return who drives it; ``ended`` is called after the end is written.
+
+        ``before`` is what another process had of it.
+        """
         calls = _calls(self.core, self.use_case, self.model, self.limits, pen.write)
+        if before is not None:
+            calls.before = before
+            before.count(calls.terms.tally)
         self.stream.usage, self.stream.at_cap = calls.usage, lambda: calls.terms.allowance.reached
         return Producer(
             stream=self.stream, pen=pen, transform=self.transform, calls=calls, plan=self.planner.plan,

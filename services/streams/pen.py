@@ -1,10 +1,12 @@
 """Writes a stream's log, and knows what its end must report: length, hash, times."""
 
 import hashlib
+from collections.abc import Sequence
 
 from services.errors import GlossError
 from services.events import Error, Event, Finish, FinishReason, Text, Timing, Usage
 from services.streams.granularity import regrouped
+from services.streams.replay import Replay, differs
 from services.streams.stream import Stream
 from services.streams.use_case import Granularity
 
@@ -12,10 +14,14 @@ from services.streams.use_case import Granularity
 class Pen:
     """The only writer of one stream's log; ``write`` takes events, ``finish`` or ``fail`` the end."""
 
-    def __init__(self, stream: Stream, granularity: Granularity = "token") -> None:
+    def __init__(
+        self, stream: Stream, granularity: Granularity = "token", *, shown: Sequence[Event] = ()
+    ) -> None:
+        """``shown`` is what stands in the log already, and is to be made again before more is."""
         self.write, self._release = regrouped(self._write, granularity)
         self._stream = stream
-        self._append = stream.log.append
+        self._replay = Replay(shown, stream.log.append) if shown else None
+        self._append = self._replay.put if self._replay else stream.log.append
         self._monotonic = stream.clock.monotonic
         self._began = self._monotonic()
         self._first_text: float | None = None
@@ -36,7 +42,10 @@ class Pen:
     def finish(self, reason: FinishReason, usage: Usage) -> None:
         """Write the end that was meant."""
         self._release()
-        self._append(
+        if self._replay is not None and not self._replay.complete:
+            self.fail(differs(), usage)
+            return
+        self._stream.log.append(
             Finish(
                 reason=reason,
                 usage=usage,
@@ -49,7 +58,9 @@ class Pen:
     def fail(self, error: GlossError, usage: Usage) -> None:
         """Write the end that was not meant."""
         self._release()
-        self._append(Error(problem=error.problem(self._stream.url), usage=usage, partial=self._chars > 0))
+        partial = self._chars > 0 or (self._replay is not None and self._replay.text_shown)
+        problem = error.problem(self._stream.url)
+        self._stream.log.append(Error(problem=problem, usage=usage, partial=partial))
 
     def _timing(self) -> Timing:
         first = self._first_text

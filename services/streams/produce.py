@@ -15,10 +15,9 @@ import gevent
 from services.errors import GlossError, Internal, ShuttingDown
 from services.events import Event, FinishReason, Usage
 from services.streams.ahead import Ahead
-from services.streams.calls import Calls
+from services.streams.calls import Answering, Calls
 from services.streams.clock import Alarm
 from services.streams.pen import Pen
-from services.streams.reply import Reply
 from services.streams.route import Planned
 from services.streams.stream import Gone, Stopped, Stream
 from services.streams.use_case import Call, Remember, Transform
@@ -27,7 +26,7 @@ from services.telemetry import bare_traceback
 log = logging.getLogger("gloss.stream")
 
 Said: TypeAlias = Event | Remember
-Answered: TypeAlias = Reply | tuple[Ahead, ...] | None
+Answered: TypeAlias = Answering | tuple[Ahead, ...] | None
 SAID = (Event, Remember)
 
 
@@ -141,7 +140,7 @@ class Producer:
         if isinstance(end, Gone):
             final = self.stream.usage()
             self.stream.usage = lambda: final
-            if end.handed_over():
+            if end.handed_over(self.calls.answered()):
                 return
             end = ShuttingDown()
         try:
@@ -169,7 +168,7 @@ class Producer:
             log.error("stream %s failed\n%s", self.stream.id, bare_traceback(error))
 
 
-def _reason(answered: Reply | tuple[Ahead, ...]) -> FinishReason:
+def _reason(answered: Answering | tuple[Ahead, ...]) -> FinishReason:
     """Return why a call ended; of several at once the first that is not whole speaks for all."""
     answers = answered if isinstance(answered, tuple) else (answered,)
     reasons = (answer.reason for answer in answers if answer.reason)

@@ -37,20 +37,20 @@ class Replay:
             self._put_text(event)
         elif not isinstance(event, Notice):
             if event != self._expected[0]:
-                raise _differs()
+                raise differs()
             self._expected.popleft()
 
     def _put_text(self, event: Text) -> None:
         expected = self._expected[0]
         if not isinstance(expected, Text) or _place(expected) != _place(event):
-            raise _differs()
+            raise differs()
         if expected.text.startswith(event.text):
             self._expect(expected, expected.text[len(event.text) :])
         elif event.text.startswith(expected.text):
             self._expected.popleft()
             self.put(msgspec.structs.replace(event, text=event.text[len(expected.text) :]))
         else:
-            raise _differs()
+            raise differs()
 
     def _expect(self, expected: Text, rest: str) -> None:
         self._expected.popleft()
@@ -80,5 +80,6 @@ def _place(event: Text) -> tuple[str | None, int | None]:
     return event.target, event.text_index
 
 
-def _differs() -> ProviderIncomplete:
+def differs() -> ProviderIncomplete:
+    """Return the problem of an answer that did not come again as it was shown."""
     return ProviderIncomplete("The answer broke off, and could not be taken up again word by word.")

@@ -39,10 +39,14 @@ BROKEN_OFF = (ProviderIncomplete, ProviderTimeout)
 
 
 class Reply:
-    """The answer to one call, read from the provider by whoever iterates it."""
+    """The answer to one call, read from the provider by whoever iterates it.
+
+    ``said`` is the whole answer once it is complete, where it may have to be given again.
+    """
 
     def __init__(self, terms: Terms, planned: Planned) -> None:
         self.reason: llm.DoneReason | None = None
+        self.said: str | None = None
         self.wanted = planned.request.max_output_tokens
         self._terms = terms
         self._planned = planned
@@ -70,6 +74,8 @@ class Reply:
         if granted:
             used = sum(attempt.counted.output for attempt in self._made)
             self._terms.allowance.settle(granted, used, cut=self.reason == "length")
+        if self.reason and self._recovers and self._made:
+            self.said = "".join(self._made[-1].said)
         self._made.clear()
 
     def _read(self) -> Generator[str, None, None]:

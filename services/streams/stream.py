@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from services.events import Finish, FinishReason, Usage
 from services.streams.clock import Clock
+from services.streams.known import Said
 from services.streams.log import Log
 from services.streams.presence import Attendance, OnDisconnect, Presence
 
@@ -23,10 +24,11 @@ class Stopped(BaseException):
 class Gone(BaseException):
     """Raised inside a producer whose stream is to be another process's: it writes no end.
 
-    ``handed_over()`` is called when all is closed; where it returns False there is nobody to go on.
+    ``handed_over(answers)`` is called when all is closed, with what is known of the answers to the
+    stream's calls; where it returns False there is nobody to go on.
     """
 
-    def __init__(self, handed_over: Callable[[], bool]) -> None:
+    def __init__(self, handed_over: Callable[[tuple[Said | None, ...]], bool]) -> None:
         super().__init__()
         self.handed_over = handed_over
 

@@ -7,6 +7,7 @@ import msgspec
 
 from services.state.store import FIRST_EPOCH, Shared, Store
 from services.streams.clock import Clock
+from services.streams.known import Before
 from services.streams.log import Log
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
@@ -80,6 +81,11 @@ class Exchange:
             for part in (self._others.follower, self._keeper, self._publisher):
                 part.start()
 
+    def retire(self) -> None:
+        """Take over nothing any more: this process is to stop, and lets go of its own streams too."""
+        if self._keeper is not None:
+            self._keeper.retired = True
+
     def stop(self) -> None:
         """Take part no more, at once and without a word, as a process that dies does."""
         others = (self._others.follower, self._others.post) if self._others else ()
@@ -93,14 +99,15 @@ class Exchange:
         """Store the stream's log from now on, where somebody may need it there."""
         if self._shared is None and not keyed:
             return
-        facts = Facts.of(stream, inbox=self.inbox, sent=sent, session=session)
-        self._publish(stream, facts, FIRST_EPOCH, deadline_s, ended_s=DAY_S if keyed else self._retention_s)
+        kept_s = DAY_S if keyed else self._retention_s
+        facts = Facts.of(stream, inbox=self.inbox, sent=sent, session=session, kept_s=kept_s)
+        self._publish(stream, facts, FIRST_EPOCH, deadline_s, ended_s=kept_s)
 
     def go_on(self, stream: Stream, facts: Facts, epoch: int, deadline_s: float) -> None:
         """Publish a stream that was taken over: what its log holds now is stored already."""
         facts = msgspec.structs.replace(facts, inbox=self.inbox, handed=None)
         stored = stream.log.last_id
-        self._publish(stream, facts, epoch, deadline_s, ended_s=self._retention_s, stored=stored)
+        self._publish(stream, facts, epoch, deadline_s, ended_s=facts.kept_s, stored=stored)
 
     def find(self, stream_id: str) -> Stream | None:
         """Return a stream that is not here; raises StoreDownError.
@@ -113,9 +120,9 @@ class Exchange:
             found = self.remote.find(stream_id)
         return found
 
-    def hand_over(self, stream: Stream, seconds: float) -> bool:
+    def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:
         """Let another process go on with a stream whose producer has stopped; tell whether it can."""
-        return self._shared is not None and self._publisher.hand_over(stream, seconds)
+        return self._shared is not None and self._publisher.hand_over(stream, before, seconds)
 
     def _publish(  # noqa: PLR0913 - see above
         self, stream: Stream, facts: Facts, epoch: int, deadline_s: float, *, ended_s: float, stored: int = 0

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from services.events import Usage
+from services.streams.known import Before
 from services.streams.presence import OnDisconnect
 from services.streams.stream import Stream
 
@@ -14,10 +14,10 @@ VERSION = 1
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Stored as JSON beside the log, and as long as it.
 
-    ``inbox`` is where the process listens that makes the stream, ``sent`` the request's body.
-    ``whole`` tells after the end whether the bare text is what was asked for. ``handed`` is what
-    was used until its process let go of it in order, with all that was shown stored; None where it
-    did not.
+    ``kept_s`` is how long that is from its end on. ``inbox`` is where the process listens that
+    makes the stream, ``sent`` the request's body. ``whole`` tells after the end whether the bare
+    text is what was asked for. ``handed`` is what its process had of it when it let go of it in
+    order, with all that was shown stored; None where it did not.
     """
 
     v: int = VERSION
@@ -30,11 +30,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_disconnect: OnDisconnect = "cancel"
     own_cap: bool = False
     session: str | None = None
+    kept_s: float = 0.0
     whole: bool = False
-    handed: Usage | None = None
+    handed: Before | None = None
 
     @classmethod
-    def of(cls, stream: Stream, *, inbox: str, sent: dict[str, Any], session: str | None) -> "Facts":
+    def of(
+        cls, stream: Stream, *, inbox: str, sent: dict[str, Any], session: str | None, kept_s: float
+    ) -> "Facts":
         """Note what is known when a stream begins."""
         return cls(
             id=stream.id,
@@ -46,6 +49,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             on_disconnect=stream.on_disconnect,
             own_cap=stream.own_cap,
             session=session,
+            kept_s=kept_s,
         )
 
 

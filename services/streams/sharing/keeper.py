@@ -57,6 +57,7 @@ class Keeper:
         self._post = post
         self._take_over = take_over
         self._guests: dict[tuple[str, str], _Guest] = {}
+        self.retired = False
         self._round = Signal()
         self._round_at = clock.monotonic()
         self._away_at = -math.inf
@@ -112,7 +113,7 @@ class Keeper:
         self._renew()
         self._tell()
         self._forget()
-        if self._clock.monotonic() - self._away_at > GRACE_S:
+        if not self.retired and self._clock.monotonic() - self._away_at > GRACE_S:
             self.sweep()
 
     def _renew(self) -> None:

@@ -14,6 +14,7 @@ from gevent.event import Event as Signal
 
 from services.state.store import FIRST_EPOCH, FencedError, Part, Store, StoreDownError
 from services.streams.clock import Clock
+from services.streams.known import Before
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
 from services.streams.stream import Stream
@@ -116,12 +117,12 @@ class Publisher:
                 self._changed.pop(publication, None)
                 self._lost(publication.stream)
 
-    def hand_over(self, stream: Stream, seconds: float) -> bool:
+    def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:
         """Store what is missing and let another process take over; tell whether that was possible."""
         publication = self._open.get(stream.id)
         if publication is None:
             return False
-        publication.facts = msgspec.structs.replace(publication.facts, handed=stream.usage())
+        publication.facts = msgspec.structs.replace(publication.facts, handed=before)
         publication.told = False
         self._settle(publication, seconds)
         if publication.left:
