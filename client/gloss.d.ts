@@ -301,6 +301,8 @@ export interface ReadingOptions {
   resumeMs?: number;
   /** The most that is waited before the first new try; 250 by default. It doubles, up to 5,000. */
   backoffMs?: number;
+  /** Spreads the waits, from 0 to 1; `Math.random` by default. */
+  random?: () => number;
   /** The longest line that is accepted, in characters; 8 Mi by default. */
   lineLimit?: number;
   fetch?: typeof globalThis.fetch;

@@ -36,6 +36,7 @@ const DEFAULTS = {
   startMs: 10_000, // a person is waiting
   resumeMs: 60_000, // twice the server's grace: what it then says at the end is worth having
   backoffMs: 250,
+  random: Math.random,
   lineLimit: 8 * 1024 * 1024, // the longest input that is served, twice in one `segment`, fits
 };
 const BACKOFF_MOST_MS = 5_000;
@@ -149,7 +150,7 @@ export class GlossStream {
     this.#post = post;
     this.#options = { ...DEFAULTS, ...options };
     this.#base = baseOf(options.baseUrl);
-    this.#patience = new Patience(this.#options.backoffMs);
+    this.#patience = new Patience(this.#options);
     if (!(this.#options.encoding in MEDIA_TYPES)) throw new TypeError("encoding is ndjson or sse");
   }
 
@@ -180,8 +181,7 @@ export class GlossStream {
   }
 
   async #stop() {
-    const unasked = this.#connection === null && this.id === null; // #run will see that it was stopped
-    if (this.#over || unasked) return;
+    if (this.#over) return;
     try {
       await this.#cancel();
     } catch (cause) {
@@ -331,7 +331,8 @@ export class GlossStream {
 
   /** End the stream on the server; where it has no name yet, as soon as the answer's head names it. */
   async #cancel() {
-    this.id ??= (await this.#connection.head).headers.get("Gloss-Stream");
+    const head = await this.#connection?.head;
+    this.id ??= head?.headers.get("Gloss-Stream") ?? null;
     if (this.id === null) throw new GlossInterrupted("The stream has no name yet.");
     const signal = AbortSignal.timeout(STOP_MS);
     const response = await this.#request(this.#path, { method: "DELETE", keepalive: true })(signal);
@@ -411,15 +412,17 @@ class Connection {
   }
 }
 
-/** Says when to try again: later each time, at random up to twice as late, and not for ever. */
+/** Says when to try again: at random, within a time that doubles with each try (full jitter), not for ever. */
 class Patience {
   #backoffMs;
+  #random;
   #tries = 0;
   #goneMs = 0; // the time without a connection, added up since something new came
   #since = null;
 
-  constructor(backoffMs) {
+  constructor({ backoffMs, random }) {
     this.#backoffMs = backoffMs;
+    this.#random = random;
   }
 
   /** Return milliseconds, `leastMs` or more; null where it would then have been gone for too long. */
@@ -428,7 +431,7 @@ class Patience {
     this.#since ??= now;
     const most = Math.min(BACKOFF_MOST_MS, this.#backoffMs * 2 ** this.#tries);
     this.#tries += 1;
-    const waitMs = leastMs + Math.random() * most;
+    const waitMs = leastMs + this.#random() * most;
     return this.#goneMs + now - this.#since + waitMs >= withinMs ? null : waitMs;
   }
 

@@ -113,13 +113,13 @@ export class Status {
     this.#note("note", el("p", { textContent: sentence }), ...button);
   }
 
-  #explain({ title, advice, details = [], about, wait = 0, again: label }, again) {
+  #explain({ title, advice, mild = false, details = [], about, wait = 0, again: label }, again) {
     const parts = [el("p", {}, el("strong", { textContent: title }))];
     if (advice) parts.push(el("p", { textContent: advice }));
     if (details.length) parts.push(el("ul", {}, ...details.map((line) => el("li", { textContent: line }))));
     if (label) parts.push(againButton(label, again, wait));
     if (about) parts.push(el("a", { href: about, target: "_blank", rel: "noopener", textContent: "What this means" }));
-    this.#note("note bad", ...parts);
+    this.#note(mild ? "note" : "note bad", ...parts);
     spoken.say(`${title}. ${advice}`);
   }
 

@@ -52,10 +52,11 @@ export function aboutLoss(error) {
   return error.lastId > 0 ? "Connection lost; reconnecting" : "The server cannot be reached; trying again";
 }
 
-/** Return what to show about an outcome with an error: {title, advice, details, about, wait, again}. */
+/** Return what to show about an outcome with an error: {title, advice, mild, details, about, wait, again}. */
 export function explained({ error, stopped = false }) {
   if (stopped && error instanceof GlossInterrupted) {
-    return { title: "Stopped", advice: "The server could not be told; it stops by itself half a minute after it has lost you." };
+    const advice = "The server could not be told; it stops by itself half a minute after it has lost you.";
+    return { title: "Stopped", advice, mild: true };
   }
   if (error instanceof GlossProblem) return aboutProblem(error);
   if (error instanceof GlossProtocolError) {
@@ -69,7 +70,7 @@ export function explained({ error, stopped = false }) {
 function aboutInterruption(error) {
   const advice = navigator.onLine ? "Check your connection, then try again." : "You are offline. Try again when you are back.";
   if (error instanceof GlossLost) {
-    return { title: "The answer broke off", advice: "Its rest is gone, so it is not whole.", again: "Ask again" };
+    return { title: "The answer broke off", advice: "The server does not have the rest of it any more.", again: "Ask again" };
   }
   if (error.lastId === 0) return { title: "The server cannot be reached", advice, again: "Try again" };
   return { title: "The answer broke off", advice: `The server cannot be reached any more. ${advice}`, again: "Go on" };

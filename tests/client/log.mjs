@@ -11,7 +11,7 @@ const DRAINS = {
  * Serve this log for one test, one plan a request, in order; the last plan holds for all further ones.
  *
  *   { upTo: 3 }              the events until the third, from where the reader is, and then a cut
- *   { upTo: 3, then: … }     "end" in order without an end · "drain" · "silence" · "beats" heartbeats for ever
+ *   { upTo: 3, then: … }     "end" in order without an end · "drain" · "silence" · "beats": heartbeats, `beats` many
  *   { from: 1 }              whatever was asked for, from the first event on
  *   { status: 503, headers } refused; with `problem` as its body
  *   { cut: true }            cut before the head
@@ -37,19 +37,19 @@ function refuse(response, { status, headers = {}, problem = {} }) {
   response.end(JSON.stringify(problem));
 }
 
-async function send(request, response, log, { upTo = log.length, from = null, then = "cut" }) {
+async function send(request, response, log, { upTo = log.length, from = null, then = "cut", beats = Infinity }) {
   const type = request.headers.accept;
   const [write, beat] = WRITERS[type];
   const after = Number(new URL(request.url, "http://x").searchParams.get("after") ?? 0);
   head(response, type);
   const body = write(log.slice((from ?? after + 1) - 1, upTo)) + (then === "drain" ? DRAINS[type] : "");
   await new Promise((done) => (body === "" ? done() : response.write(body, done)));
-  if (upTo === log.length || then === "end" || then === "drain") response.end();
+  if (upTo === log.length || then === "end") response.end();
   else if (then === "cut") response.destroy();
-  else if (then === "beats") beats(response, beat);
+  else if (then === "beats") sendBeats(response, beat, beats);
 }
 
-function beats(response, beat) {
-  const timer = setInterval(() => response.write(beat), 5);
+function sendBeats(response, beat, left) {
+  const timer = setInterval(() => ((left -= 1) > 0 ? response.write(beat) : response.destroy()), 5);
   response.on("close", () => clearInterval(timer));
 }

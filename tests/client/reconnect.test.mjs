@@ -1,6 +1,6 @@
 /** What gloss.js does when the connection breaks: the answer goes on, or is reported as broken. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { test } from "node:test";
 
 import { GlossInterrupted, GlossLost, GlossProblem, GlossProtocolError, resume, stream } from "../../client/gloss.js";
@@ -172,6 +172,17 @@ for (const encoding of ["ndjson", "sse"]) {
   });
 }
 
+test("a drained connection is closed, lest it be used again", async (t) => {
+  const { baseUrl, server } = await tell(t, LOG, { upTo: 2, then: "drain" }, { upTo: 3, then: "silence" });
+  const left = once(server, "left");
+  const reading = stream("translate", FIELDS, { baseUrl, ...FAST });
+  for await (const { id } of reading) {
+    if (id !== 3) continue;
+    await left;
+    break;
+  }
+});
+
 test("drain is handed over where it is asked for", async (t) => {
   const { baseUrl } = await tell(t, LOG, { upTo: 2, then: "drain" }, {});
   const { events } = await heard(stream("translate", FIELDS, { baseUrl, drain: true, ...FAST }));
@@ -189,21 +200,67 @@ test("a server that drains again and again without anything new is waited for", 
 
 // How long
 
-test("waits double up to a limit, at random", async (t) => {
-  const { baseUrl } = await tell(t, LOG, { upTo: 2 }, ...Array(6).fill({ cut: true }), {});
-  const { reading, changes } = watched({ baseUrl, backoffMs: 2 });
+test("waits double, and are spread over the whole of the time that they may take", async (t) => {
+  const spread = [1, 0.5, 1, 0, 0.25, 1];
+  const { baseUrl } = await tell(t, LOG, { upTo: 2 }, ...Array(5).fill({ cut: true }), {});
+  const { reading, changes } = watched({ baseUrl, backoffMs: 2, random: () => spread.shift() });
   await reading.collect();
-  const waits = lost(changes).map(({ waitMs }) => waitMs);
-  assert.equal(waits.length, 7);
-  for (const [at, wait] of waits.entries()) assert.ok(wait >= 0 && wait <= 2 * 2 ** at, `${at}: ${wait}`);
-  assert.equal(new Set(waits).size, 7);
+  assert.deepEqual(lost(changes).map(({ waitMs }) => waitMs), [2, 2, 8, 0, 8, 64]);
+});
+
+test("no wait is longer than five seconds", async (t) => {
+  const { baseUrl } = await tell(t, LOG, { upTo: 2 });
+  const aborting = new AbortController();
+  const waits = [];
+  const onConnection = ({ state, waitMs }) => state === "lost" && waits.push(waitMs) && setImmediate(() => aborting.abort());
+  const options = { baseUrl, backoffMs: 9_000, random: () => 1, onConnection, signal: aborting.signal };
+  await heard(stream("translate", FIELDS, options));
+  assert.deepEqual(waits, [5_000]);
 });
 
 test("what is new makes waits short again", async (t) => {
-  const { baseUrl } = await tell(t, LOG, { upTo: 2 }, ...Array(5).fill({ cut: true }), { upTo: 3 }, {});
-  const { reading, changes } = watched({ baseUrl, backoffMs: 2 });
+  const { baseUrl } = await tell(t, LOG, { upTo: 2 }, { cut: true }, { cut: true }, { upTo: 3 }, {});
+  const { reading, changes } = watched({ baseUrl, backoffMs: 2, random: () => 1 });
   await reading.collect();
-  assert.ok(lost(changes).at(-1).waitMs <= 2);
+  assert.deepEqual(lost(changes).map(({ waitMs }) => waitMs), [2, 4, 8, 2]);
+});
+
+test("all the time without a connection counts, not the last wait alone", async (t) => {
+  const { baseUrl, asked } = await tell(t, LOG, { upTo: 3 }, { cut: true });
+  const waits = { backoffMs: 40, random: () => 1, resumeMs: 100 };
+  const { error } = await heard(stream("translate", FIELDS, { baseUrl, ...waits }));
+  assert.ok(error instanceof GlossInterrupted);
+  assert.deepEqual(ways(asked), ["POST /v1/translate", "GET ?after=3"]);
+});
+
+test("time without a connection is counted anew after each event", async (t) => {
+  const { baseUrl } = await tell(t, LOG, ...LOG.map((_, at) => ({ upTo: at + 1 })));
+  const waits = { backoffMs: 50, random: () => 1, resumeMs: 200 };
+  assert.deepEqual(await heard(stream("translate", FIELDS, { baseUrl, ...waits })), { events: LOG });
+});
+
+test("time with a connection does not count, also where nothing new comes", async (t) => {
+  const { baseUrl } = await tell(t, LOG, { upTo: 3 }, { upTo: 3, then: "beats", beats: 180 }, {});
+  const waits = { random: () => 0, resumeMs: 600 };
+  assert.deepEqual(await heard(stream("translate", FIELDS, { baseUrl, ...waits })), { events: LOG });
+});
+
+test("connections that stand and give nothing do not go on for ever", async (t) => {
+  const { baseUrl } = await tell(t, LOG, { upTo: 3 }, { upTo: 3, then: "end" });
+  const { error } = await heard(stream("translate", FIELDS, { baseUrl, random: () => 0, resumeMs: 40 }));
+  assert.ok(error instanceof GlossInterrupted);
+});
+
+test("the network's return ends the wait, and nothing listens for it afterwards", async (t) => {
+  const { baseUrl } = await tell(t, LOG, { upTo: 2 }, {});
+  const network = new EventTarget();
+  globalThis.addEventListener = (...args) => network.addEventListener(...args);
+  t.after(() => delete globalThis.addEventListener);
+  const onConnection = ({ state }) => state === "lost" && setImmediate(() => network.dispatchEvent(new Event("online")));
+  const minutes = { random: () => 100, backoffMs: 5_000, resumeMs: 1e9 };
+  const reading = stream("translate", FIELDS, { baseUrl, onConnection, ...minutes });
+  assert.deepEqual(await heard(reading), { events: LOG });
+  assert.equal(getEventListeners(network, "online").length, 0);
 });
 
 test("a server that says when to come back is not asked before", async (t) => {
@@ -245,22 +302,6 @@ for (const [what, plan] of [["no server", { cut: true }], ["a server that is ful
     assert.ok(asked.every(({ method }) => method !== "DELETE"));
   });
 }
-
-test("connections that stand and give nothing do not go on for ever", async (t) => {
-  const { baseUrl } = await tell(t, LOG, { upTo: 3 }, { upTo: 3, then: "end" });
-  const { error } = await heard(stream("translate", FIELDS, { baseUrl, resumeMs: 40, ...FAST }));
-  assert.ok(error instanceof GlossInterrupted);
-});
-
-test("the network's return ends the wait", async (t) => {
-  const { baseUrl } = await tell(t, LOG, { upTo: 2 }, {});
-  const network = new EventTarget();
-  globalThis.addEventListener = (...args) => network.addEventListener(...args);
-  t.after(() => delete globalThis.addEventListener);
-  const onConnection = ({ state }) => state === "lost" && setImmediate(() => network.dispatchEvent(new Event("online")));
-  const reading = stream("translate", FIELDS, { baseUrl, backoffMs: 1e9, resumeMs: 1e9, onConnection });
-  assert.deepEqual(await heard(reading), { events: LOG });
-});
 
 // What nothing helps
 

@@ -7,6 +7,7 @@ import { GlossError, GlossInterrupted, resume, stream } from "../../client/gloss
 import { tell } from "./log.mjs";
 import { answer, begun, head, heard, ndjson, serve, USAGE, whole } from "./service.mjs";
 
+const LONG = { random: () => 100, resumeMs: 1e9, startMs: 1e9, backoffMs: 5_000 }; // minutes between two tries
 const FIELDS = { text: "Good morning", target: "es" };
 
 /** Serve a stream that runs until it is cancelled, and then ends as the contract says. */
@@ -122,11 +123,14 @@ test("aborting cancels on the server, closes the connection and throws the signa
   const both = Promise.all([once(server, "cancelled"), once(server, "left")]);
   const controller = new AbortController();
   const reason = new Error("enough");
-  const reading = stream("translate", FIELDS, { baseUrl, signal: controller.signal });
+  const states = [];
+  const onConnection = ({ state }) => states.push(state);
+  const reading = stream("translate", FIELDS, { baseUrl, signal: controller.signal, onConnection });
   await assert.rejects(async () => {
     for await (const event of reading) if (event.type === "text") controller.abort(reason);
   }, reason);
   await both;
+  assert.deepEqual(states, ["open"]); // it was left, not lost
 });
 
 test("a signal that was aborted before sends nothing", async (t) => {
@@ -179,8 +183,8 @@ test("the request to cancel outlives the page that sends it", async (t) => {
 /** Serve a stream whose head waits until the test emits `answer`. */
 function slow(t) {
   return serve(t, async (request, response, server) => {
-    response.on("close", () => server.emit("left"));
     if (request.method === "DELETE") return void server.emit("cancelled", response.writeHead(202).end());
+    response.on("close", () => server.emit("left"));
     server.once("answer", () => head(response));
   });
 }
@@ -225,7 +229,7 @@ test("a stop() that does not get through ends the waiting for another try, as an
   const onConnection = ({ state }) => {
     if (state === "lost") server.close(() => reading.stop());
   };
-  const reading = stream("translate", FIELDS, { baseUrl, backoffMs: 1e9, resumeMs: 1e10, onConnection });
+  const reading = stream("translate", FIELDS, { baseUrl, ...LONG, onConnection });
   const { error } = await heard(reading);
   assert.ok(error instanceof GlossInterrupted, String(error));
   assert.deepEqual(error.cursor, { stream: "s1", after: 2 });
@@ -236,8 +240,7 @@ test("aborting while it waits for another try ends the stream and the waiting", 
   const controller = new AbortController();
   const cancelled = once(server, "cancelled");
   const onConnection = ({ state }) => state === "lost" && setImmediate(() => controller.abort());
-  const waiting = { backoffMs: 1e9, resumeMs: 1e10, onConnection };
-  const { error } = await heard(stream("translate", FIELDS, { baseUrl, signal: controller.signal, ...waiting }));
+  const { error } = await heard(stream("translate", FIELDS, { baseUrl, signal: controller.signal, onConnection, ...LONG }));
   assert.equal(error.name, "AbortError");
   await cancelled;
 });
@@ -245,7 +248,7 @@ test("aborting while it waits for another try ends the stream and the waiting", 
 test("stop() while the request itself waits for another try ends the waiting", async (t) => {
   const { baseUrl, asked } = await tell(t, whole(["Ho"]), { cut: true });
   const onConnection = () => setImmediate(() => reading.stop());
-  const reading = stream("translate", FIELDS, { baseUrl, backoffMs: 1e9, startMs: 1e10, onConnection });
+  const reading = stream("translate", FIELDS, { baseUrl, ...LONG, onConnection });
   const { error } = await heard(reading);
   assert.ok(error instanceof GlossInterrupted);
   assert.deepEqual(asked.map(({ method }) => method), ["POST"]);
