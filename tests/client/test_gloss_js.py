@@ -1,4 +1,3 @@
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -6,20 +5,6 @@ import pytest
 
 HERE = Path(__file__).parent
 SUITES = sorted(HERE.glob("*.test.mjs"))
-
-
-@pytest.fixture(scope="session")
-def node():
-    """The Node that Playwright brings, pinned with it; else the machine's own."""
-    try:
-        from playwright._impl._driver import compute_driver_executable  # noqa: PLC0415 - it may be missing
-    except ImportError:
-        found = shutil.which("node")
-    else:
-        found, _ = compute_driver_executable()
-    if found is None:
-        pytest.skip("Node is missing: apt-get install nodejs")
-    return found
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name.removesuffix(".test.mjs"))

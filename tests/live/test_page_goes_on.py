@@ -214,6 +214,7 @@ def test_a_lesson_outlives_a_reload(visit):
     expect(opened.text(".step h3")).to_have_text(steps)
     expect(opened.text(".verdict").first).to_have_text("Right")
     expect(opened.page.get_by_role("textbox", name="Your answer").first).to_have_value("8")
+    expect(opened.text("#spoken p")).to_have_count(0)  # it was heard before
     opened.answers(saying("Because both sides stay equal."))
     opened.page.get_by_label("Ask about this lesson").fill("Why both sides?")
     opened.page.keyboard.press("Enter")
