@@ -216,6 +216,13 @@ export interface RequestOptions {
   max_output_tokens?: number;
   deadline_s?: number;
   model?: string;
+  /**
+   * What happens when the last reader has left: close the provider at once, run on to the end, or
+   * wait that many seconds for somebody to come back. gloss.js asks for 30 unless told otherwise.
+   */
+  on_disconnect?: "cancel" | "finish" | number;
+  /** A key of one's own choice: a new stream with it ends the earlier one (`superseded`). */
+  supersedes?: string;
   /** The least that one `text` event holds. */
   granularity?: "token" | "word" | "sentence";
 }
@@ -256,6 +263,23 @@ export type TutorFields = TutorBegin | TutorContinue;
 
 // The client
 
+/** How the connection stands. */
+export type ConnectionChange =
+  | { state: "open" }
+  /** It will be tried again in `waitMs` milliseconds; `error.drained` where the server goes on purpose. */
+  | { state: "lost"; error: GlossInterrupted | GlossProblem; waitMs: number };
+
+/** A server that is about to go; no event of the stream, so it has no number. */
+export interface Drain {
+  type: "drain";
+}
+
+/** All that is left of a reading when a page is reloaded; goes through JSON. */
+export interface Cursor {
+  stream: string;
+  after: number;
+}
+
 export interface ReadingOptions {
   /** Closes the connection; a stream that this call started is cancelled on the server as well. */
   signal?: AbortSignal;
@@ -267,26 +291,45 @@ export interface ReadingOptions {
   encoding?: "ndjson" | "sse";
   /** Gets every line as it came, heartbeats included. */
   onLine?: (line: string) => void;
-  /** After so many milliseconds without a byte the connection is given up; 60,000 by default. */
+  /** Told when the connection breaks and is to be made again, and when it stands. */
+  onConnection?: (change: ConnectionChange) => void;
+  /** Hand over `drain` too (type `Drain`); it is kept back by default. */
+  drain?: boolean;
+  /** After so many milliseconds without a byte the connection is dead; 30,000 by default: three heartbeats. */
   silenceMs?: number;
+  /** How long a stream that has begun may be without a connection; 60,000 by default, 0: never tried again. */
+  resumeMs?: number;
+  /** The most that is waited before the first new try; 250 by default. It doubles, up to 5,000. */
+  backoffMs?: number;
+  /** Spreads the waits, from 0 to 1; `Math.random` by default. */
+  random?: () => number;
   /** The longest line that is accepted, in characters; 8 Mi by default. */
   lineLimit?: number;
   fetch?: typeof globalThis.fetch;
 }
 
+export interface StreamOptions extends ReadingOptions {
+  /**
+   * Under which the request is repeated when the connection fails before anything has come: one key,
+   * one answer, one bill. Made at random unless given (16 to 255 characters); null: never repeated.
+   */
+  idempotencyKey?: string | null;
+  /** For how long it is tried to start; 10,000 by default, 0: once. */
+  startMs?: number;
+}
+
 export interface ResumeOptions extends ReadingOptions {
   /** The number of the last event that is known; 0 reads from the beginning. */
   after?: number;
-  /** The text that came until `after`: then the hash at the end can be checked. */
-  text?: string;
+  /** The text that came until `after`: then length and hash can be checked at the end. */
+  text?: string | null;
 }
 
 export interface Collected<E> {
   id: string;
   text: string;
   events: E[];
-  /** Null where nothing was left to read. */
-  finish: FinishEvent | null;
+  finish: FinishEvent;
 }
 
 /** One reading of one stream; iterate it once. */
@@ -299,6 +342,10 @@ export class GlossStream<E = OtherEvent> implements AsyncIterable<E> {
   readonly text: string;
   readonly start: StartEvent | null;
   readonly finish: FinishEvent | null;
+  /** For `resume(cursor.stream, cursor)`; null until there is an id. */
+  readonly cursor: Cursor | null;
+  /** Null where the request is never repeated, and in a reading by `resume()`. */
+  readonly idempotencyKey: string | null;
   [Symbol.asyncIterator](): AsyncGenerator<E, void, undefined>;
   collect(): Promise<Collected<E>>;
   /** Ends the stream on the server; the loop then gets `finish` with what it has cost. */
@@ -318,17 +365,17 @@ type EventOf<U extends string> = U extends keyof UseCases ? UseCases[U]["event"]
 export function stream<U extends string>(
   useCase: U,
   fields: FieldsOf<U>,
-  options?: ReadingOptions,
+  options?: StreamOptions,
 ): GlossStream<EventOf<U>>;
 
 /** Read a stream that exists; leaving the loop leaves it running. */
-export function read<E = OtherEvent>(id: string, options?: ResumeOptions): GlossStream<E>;
+export function resume<E = OtherEvent>(id: string, options?: ResumeOptions): GlossStream<E>;
 
 /** The whole answer's text; throws where the answer is not whole. */
 export function text<U extends string>(
   useCase: U,
   fields: FieldsOf<U>,
-  options?: ReadingOptions,
+  options?: StreamOptions,
 ): Promise<string>;
 
 // Errors
@@ -337,6 +384,7 @@ export class GlossError extends Error {
   readonly id: string | null;
   readonly lastId: number;
   readonly text: string;
+  readonly cursor: Cursor | null;
 }
 
 /** The service said what is wrong. */
@@ -351,11 +399,19 @@ export class GlossProblem extends GlossError {
   readonly event: ErrorEvent | null;
 }
 
-/** The answer is not whole; read on with `read(error.id, { after: error.lastId, text: error.text })`. */
+/**
+ * The answer is not whole, and the connection could not be made again in time. It may still be there:
+ * `resume(error.id, { after: error.lastId, text: error.text })`.
+ */
 export class GlossInterrupted extends GlossError {
   /** Set by `text()` where the stream ended, but not with a whole answer. */
   readonly finish: FinishEvent | null;
+  /** The server was about to go and said so. */
+  readonly drained: boolean;
 }
+
+/** The answer is not whole, and its rest is nowhere to be had: only asking again helps. */
+export class GlossLost extends GlossInterrupted {}
 
 /** What came is not what the contract promises. */
 export class GlossProtocolError extends GlossError {}

@@ -9,7 +9,7 @@ from collections.abc import Generator  # noqa: E402
 
 import pytest  # noqa: E402
 
-pytest_plugins = ["tests.upstream.fixtures", "tests.live.model", "tests.redis_server"]
+pytest_plugins = ["tests.upstream.fixtures", "tests.live.model", "tests.redis_server", "tests.client.node"]
 
 # A function of a property test may be slow on a busy machine; that is no finding.
 from hypothesis import HealthCheck, settings  # noqa: E402

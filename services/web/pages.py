@@ -13,14 +13,16 @@ from services.streams.use_case import UseCase
 
 PAGE = "index.html"
 # Named one by one: a folder that is served whole serves one day what nobody meant to show.
-# Python's table calls .ts a video, so the types stand here too.
-ASSETS = {
-    "gloss.js": "text/javascript",
-    "gloss.d.ts": "text/plain",
-    "page.js": "text/javascript",
-    "page.css": "text/css",
-    "icon.svg": "image/svg+xml",
-}
+ASSETS = (
+    "gloss.js",
+    "gloss.d.ts",
+    *(f"{part}.js" for part in ("page", "translate", "tutor", "prose", "activity", "status")),
+    *(f"{part}.js" for part in ("key", "wire", "words", "view")),
+    "page.css",
+    "icon.svg",
+)
+# Python's own table calls .ts a video.
+TYPES = {".js": "text/javascript", ".ts": "text/plain", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def pages_blueprint(
@@ -52,7 +54,7 @@ def pages_blueprint(
         """Send one file of the page, or the client library."""
         if name not in assets:
             raise NotFound("There is no such asset.")
-        return Response(assets[name], content_type=f"{ASSETS[name]}; charset=utf-8")
+        return Response(assets[name], content_type=f"{TYPES[Path(name).suffix]}; charset=utf-8")
 
     @pages.get("/healthz")
     def healthz() -> Response:

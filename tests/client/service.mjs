@@ -22,10 +22,10 @@ export function begun(...pieces) {
 }
 
 /** The same with `finish`. */
-export function whole(pieces, { reason = "stop", sum = sha256(pieces.join("")) } = {}) {
-  const events = begun(...pieces);
+export function whole(pieces, { reason = "stop", sum, chars } = {}) {
+  const [events, text] = [begun(...pieces), pieces.join("")];
   const finish = {
-    type: "finish", reason, usage: USAGE, chars: pieces.join("").length, sha256: sum,
+    type: "finish", reason, usage: USAGE, chars: chars ?? [...text].length, sha256: sum ?? sha256(text),
     timing: { first_text_ms: 1, total_ms: 2 },
   };
   return [...events, { id: events.length + 1, ...finish }];
@@ -68,4 +68,18 @@ export async function serve(t, handler) {
   });
   const baseUrl = `http://127.0.0.1:${server.address().port}`;
   return { baseUrl, asked, server };
+}
+
+/** What a reading is told that is to give up at the first trouble. */
+export const ONCE = { startMs: 0, resumeMs: 0 };
+
+/** Read to the end; return the events that came and the error that was thrown, if any. */
+export async function heard(reading) {
+  const events = [];
+  try {
+    for await (const event of reading) events.push(event);
+  } catch (error) {
+    return { events, error };
+  }
+  return { events };
 }

@@ -30,6 +30,40 @@ def relay(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield service
 
 
+@pytest.fixture(scope="module")
+def deployed(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service as it is deployed; any model may be named, and names what the upstream does."""
+    folder, any_model = tmp_path_factory.mktemp("page"), {"GLOSS_MODEL": "ok:5", "GLOSS_MODELS": "*"}
+    with serving(folder, app="app:app", OPENAI_BASE_URL=upstream.base_url, **any_model) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from tests.live import page  # noqa: PLC0415 - it skips where Playwright is missing
+
+    with page.playwright.sync_playwright() as started:
+        browser = page.launch(started)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, deployed):
+    """Open a tab, on the service's page unless another is named."""
+    from tests.live.page import Visit  # noqa: PLC0415 - it skips where Playwright is missing
+
+    visits = []
+
+    def visiting(url=deployed.url, **context):
+        visits.append(Visit(browser, url, **context))
+        return visits[-1]
+
+    yield visiting
+    for each in visits:
+        each.context.close()
+
+
 def asking(model: str, **options: object) -> dict[str, object]:
     """A body for the relay that names the model, and so what the upstream does."""
     return {"prompt": "Say something.", "options": {"model": model, **options}}

@@ -2,145 +2,31 @@
 
 import json
 import re
-import shutil
 import subprocess
 import uuid
-from base64 import urlsafe_b64encode
 
 import pytest
 
 from services.launch.key import make
+from services.web.pages import ASSETS
+from tests.live.page import CHROMIUM, HOSTILE, LESSON, PHONE, RETOLD, SENTENCE, SPANISH, expect, saying
 from tests.live.service import serving
-
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install -r requirements-dev.txt")
-expect = playwright.expect
-expect.set_options(timeout=20_000)  # a busy machine is no finding
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
 ]
 
-WIDE = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
-SPANISH = "Todos los seres humanos nacen libres e iguales en dignidad y derechos."
-# One long sentence: long answers to short sources are taken for mistakes.
-SENTENCE = f"All human beings are {'free, and equal, and ' * 40}endowed with reason."
-# Short, since the model's name carries it: 144 bytes at most.
-LESSON = """:::step 1 What it says
-Twice a number and **three** more.
-:::step 2 Undo it
-Take three away.
-:::check type=number
-What is 11 - 3?
-:::expect 8
-"""
-RETOLD = ":::step 1 What it says\nA box hides a number.\n"
-HOSTILE = "<img src=x onerror=alert(1)> <b>x</b> [a](//e.example)"
 
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        # As root, in a container, without a GPU: what CI has.
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def service(upstream, tmp_path_factory):
-    """The service as it is deployed; any model may be named, and names what the upstream does."""
-    folder = tmp_path_factory.mktemp("page")
-    with serving(
-        folder, app="app:app", OPENAI_BASE_URL=upstream.base_url, GLOSS_MODEL="ok:5", GLOSS_MODELS="*"
-    ) as started:
-        yield started
-
-
-class Visit:
-    """One tab; it remembers what the browser complained about and where it went."""
-
-    def __init__(self, browser, url, **context):
-        self.context = browser.new_context(locale="en-US", **({"viewport": WIDE} | context))
-        self.page = self.context.new_page()
-        self.complaints = []
-        self.asked = []
-        self.page.on(
-            "console", lambda said: self.complaints.append(said.text) if said.type == "error" else None
-        )
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(url)
-
-    def answers(self, *models, **fields):
-        """Let the next requests be answered as these models do; ``fields`` are sent instead."""
-        left = list(models)
-
-        def name_model(route):
-            model = left.pop(0) if len(left) > 1 else left[0]
-            body = {**route.request.post_data_json, **fields, "options": {"model": model}}
-            route.continue_(post_data=json.dumps(body))
-
-        self.page.unroute_all()
-        self.page.route(re.compile(r"/v1/(translate|tutor)$"), name_model)
-
-    def translate(self, source, model, **fields):
-        self.answers(model, **fields)
-        self.page.get_by_label("Text to translate").fill(source)
-        self.page.get_by_role("button", name="Translate", exact=True).click()
-
-    def begin(self, *models):
-        self.answers(*models)
-        self.page.get_by_role("tab", name="Tutor").click()
-        self.page.get_by_label("Topic or problem").fill("Solve 2x + 3 = 11")
-        self.page.get_by_role("button", name="Begin").click()
-
-    def text(self, selector):
-        return self.page.locator(selector)
-
-    @property
-    def facts(self):
-        return self.page.locator("section:not([hidden]) .facts").last
-
-    @property
-    def wire(self):
-        return self.page.locator("#events li")
-
-
-@pytest.fixture
-def visit(browser, service):
-    visits = []
-
-    def visiting(url=service.url, **context):
-        visits.append(Visit(browser, url, **context))
-        return visits[-1]
-
-    yield visiting
-    for each in visits:
-        each.context.close()
-
-
-def saying(text):
-    return f"say:{urlsafe_b64encode(text.encode()).decode().rstrip('=')}"
-
-
-def test_the_page_loads_from_its_own_host_without_a_complaint(visit, service):
+def test_the_page_loads_from_its_own_host_without_a_complaint(visit, deployed):
     """The page breaks none of its own policy, asks no other host, and calls no API by itself."""
     opened = visit()
     expect(opened.page).to_have_title("Gloss")
     expect(opened.text("#targets select")).to_have_count(1)
     assert opened.complaints == []
-    assert {url.removeprefix(service.url) for url in opened.asked} <= {
+    assert {url.removeprefix(deployed.url) for url in opened.asked} <= {
         "/",
-        "/assets/page.css",
-        "/assets/page.js",
-        "/assets/gloss.js",
-        "/assets/icon.svg",
+        *(f"/assets/{name}" for name in ASSETS),
     }
 
 
@@ -198,8 +84,9 @@ def test_an_answer_that_broke_off_is_never_shown_as_whole(visit):
     opened = visit()
     opened.translate(SENTENCE, "fault/no-finish:60")
     expect(opened.text(".cut")).to_have_text("Broke off here")
+    expect(opened.text(".note")).to_contain_text("The answer broke off")
     expect(opened.text(".note")).to_contain_text("Its answer is not whole.")
-    expect(opened.page.get_by_role("button", name="Try again")).to_be_enabled()
+    expect(opened.page.get_by_role("button", name="Ask again")).to_be_enabled()
 
 
 def test_a_refusal_is_told_in_a_persons_words(visit):
@@ -294,6 +181,9 @@ def test_the_wire_shows_the_lines_and_a_command_that_gives_the_same(visit):
     assert [line["id"] for line in lines] == list(range(1, len(lines) + 1))
     command = opened.text("#curl").text_content()
     sent = json.loads(opened.text("#events code").first.text_content())
+    assert sent.pop("options") == {
+        "on_disconnect": 30
+    }  # a terminal's Ctrl+C means stop, a page's loss does not
     assert json.loads(in_bash(f'curl() {{ printf %s "${{@: -1}}"; }}; {command}')) == sent
     assert events_of(in_bash(f"{command} -sS"))[-1]["reason"] == "stop"
 

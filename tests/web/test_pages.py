@@ -1,5 +1,6 @@
 """What anybody may read without a key."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ USE_CASE = UseCase(
     events=(Segment,),
     example={"text": "Hola"},
 )
+IMPORTED = re.compile(r'^(?:import|}) .*from "\./([^"]+)";$', re.MULTILINE)
 PUBLIC = [
     "/",
     "/healthz",
@@ -140,10 +142,12 @@ def test_a_missing_file_stops_the_start(tmp_path):
 
 
 def test_the_page_of_the_project_is_whole():
-    """Every file that is served exists in the project, and the page loads only served ones."""
-    answer = get(app(CLIENT).test_client(), "/")
-    wanted = [part.split('"')[0] for part in answer.text.split('"assets/')[1:]]
-    assert set(wanted) <= set(ASSETS)
+    """Every file that is served exists in the project, and the page and its modules load only served ones."""
+    client = app(CLIENT).test_client()
+    wanted = {part.split('"')[0] for part in get(client, "/").text.split('"assets/')[1:]}
+    for name in wanted & {name for name in ASSETS if name.endswith(".js")}:
+        wanted |= set(IMPORTED.findall(get(client, f"/assets/{name}").text))
+    assert wanted == set(ASSETS) - {"gloss.d.ts"}
 
 
 @pytest.mark.parametrize("inline", ["<style", " style=", " onclick=", "javascript:", "<base", "<script>"])
