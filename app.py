@@ -17,6 +17,7 @@ from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
 from services.streams.caps import input_cap, server_limits
 from services.streams.clock import Clock, GeventClock
+from services.streams.drain import Drain
 from services.streams.models import Models
 from services.streams.open import Core
 from services.streams.registry import Streams
@@ -54,6 +55,7 @@ def create_app(
     keys = parse_keys(settings.keys, scopes=use_cases)
     core = _core(settings, provider or _provider(settings), prompting.load(prompts), clock or GeventClock())
     app = Flask("gloss", static_folder=None)
+    app.extensions["gloss"] = core  # the server's worker asks for it
     install_problems(app)
     install_doors(app, Doors.of(settings))
     app.register_blueprint(StreamRoutes(core, use_cases, keys).blueprint())
@@ -63,7 +65,7 @@ def create_app(
             HERE / "client",
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
-            ready=lambda: {"provider": core.models.reachable},
+            ready=lambda: {"provider": core.models.reachable, "accepting": not core.drain.draining},
             openapi=document(use_cases, version=VERSION, keyed=bool(keys)),
         )
     )
@@ -79,6 +81,7 @@ def _core(settings: Settings, provider: Provider, prompts: dict[str, Prompt], cl
         clock=clock,
         streams=Streams(clock, most=settings.max_streams, retention_s=settings.retention_s),
         sessions=Sessions(most=settings.max_sessions, days=settings.session_days, monotonic=clock.monotonic),
+        drain=Drain(),
     )
 
 

@@ -23,6 +23,7 @@ from services.streams.allowance import Allowance
 from services.streams.calls import Calls
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.clock import Clock
+from services.streams.drain import Drain
 from services.streams.hearing import Silences
 from services.streams.log import Log
 from services.streams.models import Model, Models
@@ -50,6 +51,7 @@ class Core:
     clock: Clock
     streams: Streams
     sessions: Sessions
+    drain: Drain
 
 
 def open_stream(
@@ -57,11 +59,11 @@ def open_stream(
 ) -> Stream:
     """Start a stream and return it; ``patience_s`` is how long the caller's encoding can wait.
 
-    Raises what the caller is to be told with a status: Overloaded, InvalidInput, InputTooLong,
-    NotFound or Busy (sessions), ProviderFailure (no model to be had), and what the use case
+    Raises what the caller is to be told with a status: ShuttingDown, Overloaded, InvalidInput,
+    InputTooLong, NotFound or Busy (sessions), ProviderFailure (no model to be had), and what the use case
     itself refuses.
     """
-    core.streams.require_room()
+    _require_room(core)
     model = core.models.choose(given.options.model)
     counter = counter_of(model.name)
     limits = _within(patience_s, _weigh(core, use_case, counter, given))
@@ -76,7 +78,7 @@ def open_stream(
         said: list[Said] = []
         then = advance(transform, None, said.append)
         planned = planner.plan(then.calls) if isinstance(then, Asked) else []
-        core.streams.require_room()  # others came in meanwhile; from here on nothing waits
+        _require_room(core)  # others came in meanwhile; from here on nothing waits
     opening = Opening(said, then, planned)
 
     pen = Pen(stream, given.options.granularity)
@@ -91,6 +93,11 @@ def open_stream(
     core.streams.add(stream)
     producer.start(opening, limits.deadline_s)
     return stream
+
+
+def _require_room(core: Core) -> None:
+    core.drain.require_open()
+    core.streams.require_room()
 
 
 def _weigh(core: Core, use_case: UseCase, counter: Counter, given: Input) -> Limits:

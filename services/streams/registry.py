@@ -26,10 +26,15 @@ class Streams:
         self._running: dict[str, Stream] = {}
         self._ended: OrderedDict[str, Stream] = OrderedDict()
 
+    @property
+    def running(self) -> int:
+        """Return how many have not ended."""
+        return len(self._running)
+
     def require_room(self) -> None:
         """Raise Overloaded if as many streams run as may."""
-        if len(self._running) >= self._most:
-            raise Overloaded(retry_after_s=1)
+        if self.running >= self._most:
+            raise Overloaded
 
     def add(self, stream: Stream) -> None:
         """Keep a stream that begins."""

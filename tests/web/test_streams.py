@@ -495,3 +495,59 @@ def test_two_that_open_at_once_do_not_pass_the_limit_together() -> None:
     assert sorted(reply.status for reply in replies) == [200, 503]
     for reply in replies:
         reply.close()
+
+
+# A process that stops
+
+
+def stopping() -> tuple[Stage, Gate, Reply]:
+    """A stage that was told to stop while a stream runs."""
+    gate = Gate()
+    stage = Stage(whole("Hello", gate, " world"))
+    running = stage.post()
+    stage.app.extensions["gloss"].drain.begin()
+    return stage, gate, running
+
+
+def test_a_process_that_stops_begins_no_stream() -> None:
+    """503 `shutting-down`, with ``Retry-After``, before anything is counted or taken."""
+    stage, _, running = stopping()
+    refused = stage.post("diary")
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "2")
+    assert refused.json()["type"] == "/problems/shutting-down"
+    running.close()
+
+
+def test_what_runs_goes_on_while_the_process_stops() -> None:
+    """A running stream comes to its own end, and can be read, looked at and cancelled until then."""
+    stage, gate, running = stopping()
+    other = stage.get(running.stream)
+    assert stage.get(running.stream, path="/status").json()["state"] == "running"
+    gate.set()
+    assert joined(running.events()) == joined(other.events()) == "Hello world"
+    assert stage.delete(running.stream).status == 204
+
+
+def test_a_stream_that_would_begin_after_the_signal_does_not() -> None:
+    """A request that came before the signal, and is planned after it, is refused too."""
+    gate = Gate()
+
+    def slow(given: Any, context: Any) -> Any:
+        gate.wait()
+        return (yield from STAGE["echo"].transform(given, context))
+
+    stage = Stage(use_cases=STAGE | {"echo": use_case("echo", slow)})
+    start = gevent.spawn(stage.post)
+    gate.reached.wait()
+    stage.app.extensions["gloss"].drain.begin()
+    gate.set()
+    assert start.get().status == 503
+
+
+def test_a_process_that_stops_is_not_ready() -> None:
+    """Balancers are told to send nothing more, and when to ask again."""
+    stage, _, running = stopping()
+    answer = stage.call("GET", "/readyz")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json()["checks"]["accepting"] is False
+    running.close()
