@@ -29,6 +29,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
 A ``detail`` is written by us and never repeats what a caller or a provider sent.
 """
 
+import math
 from typing import Any, ClassVar, Self
 
 
@@ -66,6 +67,12 @@ class GlossError(Exception):
         if instance is not None:
             problem["instance"] = instance
         return problem | self.members
+
+    @property
+    def retry_after(self) -> str | None:
+        """Return the ``Retry-After`` that goes with it: whole seconds, and never at once."""
+        seconds = self.members.get("retry_after_s")
+        return str(max(1, math.ceil(seconds))) if isinstance(seconds, int | float) else None
 
     @classmethod
     def tree(cls) -> list[type[Self]]:

@@ -5,8 +5,11 @@ from typing import Any
 
 import gevent
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.errors import ProviderError
+from services.web.body import PIECE_BYTES, pieces_of
 from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import JSON, NDJSON, SSE, STAGE, TEXT, Reply, Stage, joined, settle, use_case
@@ -551,3 +554,27 @@ def test_a_process_that_stops_is_not_ready() -> None:
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
     assert answer.json()["checks"]["accepting"] is False
     running.close()
+
+
+# Readers that are far behind
+
+
+@given(st.lists(st.binary(max_size=40_000), max_size=12))
+def test_frames_are_joined_to_pieces(frames: list[bytes]) -> None:
+    """The same bytes; no piece is empty, and none holds more than its size and one frame."""
+    pieces = list(pieces_of(frames))
+    assert b"".join(pieces) == b"".join(frames)
+    assert all(pieces)
+    assert all(len(piece) >= PIECE_BYTES for piece in pieces[:-1])
+    assert all(len(piece) < PIECE_BYTES + 40_000 for piece in pieces)
+
+
+@pytest.mark.parametrize("accept", ENCODINGS)
+def test_a_long_answer_is_read_again_in_pieces(accept: str) -> None:
+    """A reader that takes nothing more has one piece in its hands, and not the whole."""
+    stage = Stage(whole(*["word " * 1000] * 100), settings={"max_output_tokens": 200_000})
+    first = stage.post(accept=accept)
+    told = first.read()
+    again = list(stage.get(first.stream, accept=accept).pieces)
+    assert b"".join(again) == told
+    assert max(map(len, again)) < PIECE_BYTES + 10_000
