@@ -92,7 +92,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
             HERE / "client",
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
-            ready=lambda: {"provider": core.models.reachable, "store": core.exchange.store.reachable()},
+            ready=lambda: _ready(core),
             openapi=document(use_cases, version=VERSION, keyed=bool(keys)),
         )
     )
@@ -187,6 +187,14 @@ def _tokens(core: Core, keys: Keys) -> Tokens:
         kept_s=settings.deadline_s + settings.retention_s,
         live=keys.is_live,
     )
+
+
+def _ready(core: Core) -> dict[str, bool]:
+    return {
+        "provider": core.models.reachable,
+        "store": core.exchange.store.reachable(),
+        "accepting": not core.drain.draining,
+    }
 
 
 def _limits(core: Core, use_case: UseCase) -> dict[str, Any]:

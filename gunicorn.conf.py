@@ -8,6 +8,7 @@ imports anything of ours, and what was imported earlier would keep the blocking 
 """
 
 import gc
+import resource
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ from gunicorn.arbiter import Arbiter
 
 from services import settings as declared
 from services.launch.address import bind_host, netloc
+from services.web.connection import Limits
 
 settings = declared.read()
 
@@ -39,6 +41,11 @@ timeout = 30
 
 # A worker that is replaced after so many requests would kill its streams.
 max_requests = 0
+
+# Each connection may need two: the client's and the provider's; and some are for refusing others.
+# The rest is what a process has open besides: 25 when it is idle.
+DESCRIPTORS_PER_CONNECTION = 2.1
+OTHER_DESCRIPTORS = 64
 
 # What Heroku's router allows at most; read tokens in URLs are far shorter.
 limit_request_line = 8190
@@ -73,12 +80,17 @@ def on_starting(server: Any) -> None:
     )  # fmt: skip - the values stand as in the text
 
 
-def post_worker_init(_worker: Any) -> None:
-    """Keep what was made at start out of garbage collections, and collect less often.
+def post_worker_init(worker: Any) -> None:
+    """Give the worker its limits, and keep what was made until here out of garbage collections.
 
     A full collection walks every object: 160 ms with all modules in it, in which no stream moves;
-    60 ms without. Streams themselves leave no cycles behind, so little waits for a collection.
+    60 ms without. Streams themselves leave no cycles behind, so collections can come less often.
     """
+    worker.limits = Limits(
+        head_s=settings.head_s,
+        keepalive_s=worker.cfg.keepalive,
+        write_timeout_s=settings.write_timeout_s,
+    )
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -95,6 +107,13 @@ def enforce(server: Any) -> None:
         raise SystemExit("--preload cannot be used: gevent must patch before the application is imported.")
     if not settings.redis_url:
         _one_worker(server)
+    if server.cfg.worker_class_str != worker_class or server.cfg.graceful_timeout > graceful_timeout:
+        server.log.warning("The worker and its time to stop are those of gunicorn.conf.py.")
+    server.cfg.set("worker_class", worker_class)
+    server.worker_class = server.cfg.worker_class
+    server.cfg.set("graceful_timeout", min(server.cfg.graceful_timeout, graceful_timeout))
+    server.cfg.set("max_requests", max_requests)
+    server.cfg.set("worker_connections", within_descriptors(server))
     server.cfg.set("access_log_format", access_log_format)
     server.cfg.set("control_socket_disable", True)  # noqa: FBT003 - gunicorn's signature
 
@@ -107,6 +126,25 @@ def _one_worker(server: Any) -> None:
         )
     server.cfg.set("workers", 1)
     server.num_workers = 1
+
+
+def within_descriptors(server: Any) -> int:
+    """Raise the limit of descriptors as far as it is needed; return how many connections fit into it.
+
+    With 1,024, as a shell gives them, 500 streams would leave none, and a stream without one for its
+    provider fails, while a connection too many is told to come back.
+    """
+    asked: int = server.cfg.worker_connections
+    needed = int(asked * DESCRIPTORS_PER_CONNECTION) + OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most >= needed:
+        return asked
+    fitting = max(1, int((most - OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION))
+    server.log.warning("%d connections fit into %d descriptors (ulimit -Hn).", fitting, most)
+    return fitting
 
 
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:

@@ -30,6 +30,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
 A ``detail`` is written by us and never repeats what a caller or a provider sent.
 """
 
+import math
 from typing import Any, ClassVar, Self
 
 
@@ -42,12 +43,18 @@ class GlossError(Exception):
     meaning: ClassVar[str] = (
         "An error of ours. It was logged with its traceback; nothing in the request is at fault."
     )
+    come_back_s: ClassVar[float | None] = None
 
     def __init__(self, detail: str = "", **members: object) -> None:
-        """Keep the detail; members whose value is None are left out of the problem."""
+        """Keep the detail; members whose value is None are left out of the problem.
+
+        ``retry_after_s`` is ``come_back_s`` unless the one who raises it knows better.
+        """
         super().__init__(detail or self.title)
         self.detail = detail
         self.members = {name: value for name, value in members.items() if value is not None}
+        if self.come_back_s is not None:
+            self.members.setdefault("retry_after_s", self.come_back_s)
 
     def problem(self, instance: str | None = None) -> dict[str, Any]:
         """Return the RFC 9457 object: the only way an error body is made."""
@@ -61,6 +68,12 @@ class GlossError(Exception):
         if instance is not None:
             problem["instance"] = instance
         return problem | self.members
+
+    @property
+    def retry_after(self) -> str | None:
+        """Return the ``Retry-After`` that goes with it: whole seconds, and never at once."""
+        seconds = self.members.get("retry_after_s")
+        return str(max(1, math.ceil(seconds))) if isinstance(seconds, int | float) else None
 
     @classmethod
     def tree(cls) -> list[type[Self]]:
@@ -141,12 +154,12 @@ class NotAcceptable(GlossError):
 
 
 class RequestTimeout(GlossError):
-    """The request's body did not come in time."""
+    """The request's head or its body did not come in time."""
 
     status = 408
     slug = "request-timeout"
     title = "The request took too long to arrive"
-    meaning = "The whole body must arrive within GLOSS_BODY_S seconds."
+    meaning = "The head must arrive within GLOSS_HEAD_S seconds, the whole body within GLOSS_BODY_S."
 
 
 class Busy(GlossError):
@@ -216,6 +229,7 @@ class Overloaded(GlossError):
     slug = "overloaded"
     title = "Too many streams are running"
     meaning = "The process has as many streams as GLOSS_MAX_STREAMS allows; try again shortly."
+    come_back_s = 1  # streams end all the time
 
 
 class ShuttingDown(GlossError):
@@ -224,7 +238,10 @@ class ShuttingDown(GlossError):
     status = 503
     slug = "shutting-down"
     title = "This process is shutting down"
-    meaning = "The process ended before the answer did; ask again."
+    meaning = (
+        "The process was told to stop and begins nothing new, or ended before the answer did; ask again."
+    )
+    come_back_s = 2  # another process takes it at once; where there is none, a new one has to boot
 
 
 class ProviderFailure(GlossError):

@@ -129,6 +129,13 @@ class Settings(BaseSettings):
     )
 
     # What one request may weigh
+    head_s: float = setting(
+        10,
+        "GLOSS_HEAD_S",
+        "A head is whole so long after its first byte, and a new connection says something by then.",
+        unit="s",
+        gt=0,
+    )
     max_body_bytes: int = setting(
         4 * MIB,
         "GLOSS_MAX_BODY_BYTES",
@@ -228,6 +235,13 @@ class Settings(BaseSettings):
     # What readers get
     heartbeat_s: float = setting(
         10, "GLOSS_HEARTBEAT_S", "Sent after this much silence; proxies give up from 30 s on.", unit="s", gt=0
+    )
+    write_timeout_s: float = setting(
+        20,
+        "GLOSS_WRITE_TIMEOUT_S",
+        "A client that takes no byte for so long is cut; one that is slow but takes some is not.",
+        unit="s",
+        gt=0,
     )
     json_s: float = setting(
         25,

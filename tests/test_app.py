@@ -80,10 +80,8 @@ def test_the_limits_that_are_listed_are_those_that_hold() -> None:
 
 def test_ready_means_that_the_provider_answers() -> None:
     """Until it does not."""
-    assert Stage().call("GET", "/readyz").json() == {
-        "status": "ready",
-        "checks": {"provider": True, "store": True},
-    }
+    checks = {"provider": True, "store": True, "accepting": True}
+    assert Stage().call("GET", "/readyz").json() == {"status": "ready", "checks": checks}
 
 
 def test_input_is_counted_before_anything_is_asked() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -22,7 +23,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "flask": ("services/web/", "app.py"),
     "werkzeug": ("services/web/",),
     "gunicorn": (
-        "services/web/bodies.py",  # its errors for bodies that are not framed
+        "services/web/input.py",  # its parser of chunks
         "services/web/worker.py",  # its worker, made to fit
         "services/launch/serve.py",  # its master, on the launcher's leash
     ),
@@ -215,6 +216,17 @@ def test_no_module_opens_anything_when_it_is_imported() -> None:
         return {name for statement in statements for name in called(statement)} & OPENING
 
     assert breaking(opened) == {}
+
+
+def test_the_worker_knows_nothing_of_the_application() -> None:
+    """Gunicorn's master imports it before gevent patches; what it brought along would block."""
+    code = "import sys, services.web.worker; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
+    names = run.stdout.split()
+    assert [
+        name for name in names if name.partition(".")[0] in {"flask", "openai", "urllib3", "httpx2"}
+    ] == []
+    assert {name for name in names if name.startswith("services.streams.")} == {"services.streams.drain"}
 
 
 def loggers() -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from services import errors
-from services.errors import Busy, GlossError, InputTooLong, ProviderError, ProviderFailure
+from services.errors import Busy, GlossError, InputTooLong, ProviderError, ProviderFailure, ShuttingDown
 
 TREE = GlossError.tree()
 DRAWN = re.findall(r"(\w+) +(\d{3})  ([a-z-]+)$", errors.__doc__ or "", re.MULTILINE)
@@ -57,6 +57,12 @@ def test_a_problem_is_an_rfc_9457_object() -> None:
 def test_what_is_not_known_is_left_out() -> None:
     """No detail, no instance, no member that is None."""
     assert Busy(stream=None).problem() == {"type": "/problems/busy", "title": Busy.title, "status": 409}
+
+
+def test_who_raises_it_may_know_when_to_come_back() -> None:
+    """A kind has its own seconds, which the raiser's beat; None is not knowing."""
+    assert ShuttingDown().members == ShuttingDown(retry_after_s=None).members == {"retry_after_s": 2}
+    assert ShuttingDown(retry_after_s=7).members == {"retry_after_s": 7}
 
 
 def test_a_provider_may_say_when_to_come_back() -> None:

@@ -64,13 +64,15 @@ class Log:
         """Return the lines that follow the event of that number (0: all), at most so many."""
         return self._lines[after : None if most is None else after + most]
 
-    def frames(self, frame: Callable[[bytes], bytes] | None, after: int) -> list[bytes]:
-        """Return what ``frame`` makes of the lines that follow; None leaves them as they are."""
+    def frames(
+        self, frame: Callable[[bytes], bytes] | None, after: int, most: int | None = None
+    ) -> list[bytes]:
+        """Return what ``frame`` makes of the ``lines`` that follow; None leaves them as they are."""
         if frame is None:
-            return self._lines[after:]
+            return self.lines(after, most)
         made = self._frames.setdefault(frame, [])
         made.extend(map(frame, islice(self._lines, len(made), None)))
-        return made[after:]
+        return made[after : None if most is None else after + most]
 
     def drop_frames(self) -> None:
         """Keep the lines only: nobody reads at the moment, and frames can be made again."""

@@ -42,7 +42,7 @@ def open_stream(  # noqa: PLR0913 - what a request brings
 
     With a ``wish`` whose key was used before, return the stream that it began.
 
-    Raises what the caller is to be told with a status: Overloaded, InvalidInput, InputTooLong,
+    Raises what the caller is to be told with a status: ShuttingDown, Overloaded, InvalidInput, InputTooLong,
     NotFound or Busy (sessions), IdempotencyMismatch, ProviderFailure (no model to be had), and
     what the use case itself refuses; StoreDownError where a key or a session needs the store.
     """
@@ -69,7 +69,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     *,
     keyed: bool,
 ) -> Stream:
-    core.streams.require_room()
+    _require_room(core)
     model = core.models.choose(given.options.model)
     limits = _within(patience_s, _weigh(core, use_case, model.counter, given))
     stream = _stream(core, use_case, given, stream_id, owner, model)
@@ -79,7 +79,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
             core, use_case, given, stream=stream, model=model, limits=limits, session=session
         )  # fmt: skip
         confirm()
-        core.streams.require_room()  # others came in meanwhile; from here on nothing waits
+        _require_room(core)  # others came in meanwhile; from here on nothing waits
 
     pen = Pen(stream, given.options.granularity)
     sent = given.model_dump(mode="json", exclude_none=True)
@@ -122,6 +122,11 @@ def _supersede(core: Core, use_case: UseCase, given: Input, stream: Stream, limi
     while use_case.sessions and earlier.log.end is None and gone.wait(SUPERSEDED_S):
         gone.clear()
     earlier.log.unwatch(gone.set)
+
+
+def _require_room(core: Core) -> None:
+    core.drain.require_open()
+    core.streams.require_room()
 
 
 def _weigh(core: Core, use_case: UseCase, counter: Counter, given: Input) -> Limits:

@@ -10,6 +10,8 @@ from services.streams.stream import Stream
 
 # A process that stops sends its readers away over so long, so that they don't arrive elsewhere at once.
 SPREAD_S = 3.0
+# A reader that is far behind gets so many events at a time: it may be slow, and holds what it gets.
+AT_ONCE = 4096
 # One that was sent away counts as present for so long: it is on its way.
 HELD_S = 30.0
 
@@ -33,7 +35,7 @@ class Reader:
         stream.presence.enter()
 
     def batches(self, frame: Callable[[bytes], bytes] | None, heartbeat_s: float) -> Iterator[list[bytes]]:
-        """Yield the frames of what there is (``Log.frames``); an empty list is a heartbeat.
+        """Yield the frames of what there is (``Log.frames``), some thousands at once; [] is a heartbeat.
 
         A heartbeat is due whenever nothing was yielded for ``heartbeat_s`` seconds. Ends
         after the stream's end, or at once when the reader has left or was drained, or when the log
@@ -45,7 +47,7 @@ class Reader:
             while not self._gone and not log.broken:
                 self._signal.clear()
                 self.stream.confirm()
-                frames = log.frames(frame, self._after)
+                frames = log.frames(frame, self._after, AT_ONCE)
                 if frames or self._beat:
                     self._after += len(frames)
                     yield frames

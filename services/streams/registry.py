@@ -2,7 +2,7 @@
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from services.errors import NotFound, Overloaded
 from services.streams.clock import Clock
@@ -41,10 +41,10 @@ class Streams:
     def require_room(self) -> None:
         """Raise Overloaded if as many streams run as may."""
         if len(self._running) >= self._most:
-            raise Overloaded(retry_after_s=1)
+            raise Overloaded
 
     @property
-    def running(self) -> Iterable[Stream]:
+    def running(self) -> list[Stream]:
         """Return the streams that are made here and have not ended."""
         return list(self._running.values())
 

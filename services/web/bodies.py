@@ -6,7 +6,6 @@ from typing import Any
 import gevent
 import msgspec
 from flask import Request
-from gunicorn.http.errors import ParseException
 
 from services.errors import BodyTooLarge, MalformedBody, RequestTimeout, UnsupportedMediaType
 
@@ -67,10 +66,7 @@ def _read(request: Request, limit: int) -> bytes:
         return b""  # nothing says where the body ends: there is none
     if length is not None and length > limit:
         raise BodyTooLarge(limit=limit)
-    try:
-        body = _read_up_to(request.environ["wsgi.input"], limit + 1 if length is None else length)
-    except (OSError, ParseException):
-        raise MalformedBody("The body's chunks are not framed as HTTP/1.1 asks.") from None
+    body = _read_up_to(request.environ["wsgi.input"], limit + 1 if length is None else length)
     if len(body) > limit:
         raise BodyTooLarge(limit=limit)
     if length is not None and len(body) < length:

@@ -20,6 +20,10 @@ SETTLE_S = 0.5
 RETRY_MS = (100, 1_000)  # a browser's own reconnecting, spread
 
 
+# What one write holds: a reader that falls behind keeps that much in memory, and not all it missed.
+PIECE_BYTES = 64 * 1024
+
+
 class StreamBody:
     """Yields frames as they come; closing it ends the reading, also if it never began.
 
@@ -52,12 +56,13 @@ class StreamBody:
             self._open = opened.pop_all()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield what came in one piece as one piece; the first item takes the head with it."""
+        """Yield what came at once as few pieces; the first item takes the head with it."""
         heartbeat = self._encoding.heartbeat
         yield b""
         for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s):
-            data = frames[0] if len(frames) == 1 else b"".join(frames) if frames else heartbeat
-            if data:
+            if len(frames) > 1:
+                yield from pieces_of(frames)
+            elif data := frames[0] if frames else heartbeat:
                 yield data
         if self._reader.drained and self._encoding.drain is not None:
             self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
@@ -85,3 +90,13 @@ class StreamBody:
         if sock is not None and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         raise ConnectionResetError(errno.ECONNRESET, "the stream did not end well")
+
+
+def pieces_of(frames: list[bytes]) -> Iterator[bytes]:
+    """Join frames to pieces of at least ``PIECE_BYTES``, as long as there are so many; none is empty."""
+    begun, size = 0, 0
+    for place, frame in enumerate(frames, 1):
+        size += len(frame)
+        if size >= PIECE_BYTES or (place == len(frames) and size):
+            yield b"".join(frames[begun:place])
+            begun, size = place, 0

@@ -12,6 +12,7 @@ from services.events import type_of
 from services.streams.use_case import UseCase
 
 PAGE = "index.html"
+RETRY_AFTER_S = "2"  # of /readyz; balancers ask every few seconds
 # Named one by one: a folder that is served whole serves one day what nobody meant to show.
 ASSETS = (
     "gloss.js",
@@ -66,8 +67,11 @@ def pages_blueprint(
         """Say whether traffic may be sent here, and what stands against it."""
         checks = dict(ready())
         fine = all(checks.values())
-        status = {"status": "ready" if fine else "not ready", "checks": checks}
-        return _json(status, 200 if fine else 503)
+        answer = _json({"status": "ready" if fine else "not ready", "checks": checks})
+        if not fine:
+            answer.status_code = 503
+            answer.headers["Retry-After"] = RETRY_AFTER_S
+        return answer
 
     @pages.get("/v1/use-cases")
     def list_use_cases() -> Response:
@@ -93,5 +97,5 @@ def _about(use_case: UseCase, limits: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, content_type="application/json; charset=utf-8")
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), content_type="application/json; charset=utf-8")

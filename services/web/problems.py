@@ -1,7 +1,6 @@
 """Errors as answers: every one is an RFC 9457 problem, and none repeats what the caller sent."""
 
 import logging
-import math
 from html import escape
 from typing import Any
 
@@ -68,9 +67,8 @@ def problem_response(error: GlossError, instance: str | None = None) -> Response
     """Return the answer for an error; ``instance`` is the stream's path where there is one."""
     body = msgspec.json.encode(error.problem(instance))
     response = Response(body, error.status, content_type=PROBLEM_TYPE)
-    retry_after_s = error.members.get("retry_after_s")
-    if isinstance(retry_after_s, int | float):
-        response.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = error.retry_after
     if isinstance(error, errors.Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="gloss"'
     return response

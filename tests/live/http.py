@@ -25,9 +25,18 @@ class BrokenOffError(Exception):
 class Connection:
     """One connection: requests out, heads, chunks and whole bodies in."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", *, takes: int | None = None) -> None:
+        """Connect; ``takes`` is how many bytes the kernel may take that nobody reads."""
         self.port = port
-        self.socket = socket.create_connection((host, port), WAIT_S)
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.socket.settimeout(WAIT_S)
+        if takes is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
+        try:
+            self.socket.connect((host, port))
+        except OSError:
+            self.socket.close()
+            raise
         self._file = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +44,9 @@ class Service:
     def log(self) -> str:
         return self.printed.read_text(errors="replace")
 
-    def connect(self) -> Connection:
+    def connect(self, *, takes: int | None = None) -> Connection:
         """Open a connection of one's own."""
-        return Connection(self.port)
+        return Connection(self.port, takes=takes)
 
 
 def free_port() -> int:
@@ -57,14 +57,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *, app: str = "tests.live.relay:app", **env: str) -> Iterator[Service]:
-    """Run gunicorn with the project's own settings until the block ends."""
+def serving(
+    folder: Path, *, app: str = "tests.live.relay:app", before: Sequence[str] = (), **env: str
+) -> Iterator[Service]:
+    """Run gunicorn with the project's own settings until the block ends.
+
+    ``before`` is a command that runs its arguments, such as one that sets limits.
+    """
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     printed = folder / f"gunicorn-{port}.log"
     with printed.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", app],
+            [*before, sys.executable, "-m", "gunicorn", app],
             cwd=ROOT,
             env={
                 **clean,

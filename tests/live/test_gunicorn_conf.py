@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +95,30 @@ def test_everywhere(tmp_path, host):
         pytest.skip("this machine has no IPv6")
     with serving(tmp_path, app=TINY, HOST="::") as service, Connection(service.port, host) as client:
         assert client.send("GET", "/").answer()[0].status == 200
+
+
+def test_what_a_promise_depends_on(tmp_path):
+    """No other worker, no longer grace and no worker's end after some requests, whatever was asked for."""
+    asked = "--worker-class sync --graceful-timeout 60 --max-requests 1"
+    with serving(tmp_path, app=TINY, GUNICORN_CMD_ARGS=asked) as service:
+        with service.connect() as client:
+            for _ in range(3):
+                assert client.send("GET", "/").answer()[0].status == 200
+        assert "(services.web.worker.Worker)" in service.log
+        assert "grace 20 s" in service.log
+    assert workers(service.log) == 1
+
+
+def test_a_shorter_grace_is_kept(tmp_path):
+    """A deployment may want to stop sooner."""
+    with serving(tmp_path, app=TINY, GUNICORN_CMD_ARGS="--graceful-timeout 3") as service:
+        assert "grace 3 s" in service.log
+
+
+def test_descriptors_are_raised_as_far_as_they_are_needed(tmp_path):
+    """What a shell gives is not enough; where it cannot be raised fewer connections are served."""
+    room = 'ulimit -Sn 128; exec "$0" "$@"'
+    with serving(tmp_path, app=TINY, before=["sh", "-c", room], GLOSS_MAX_STREAMS="100") as service:
+        limits = Path(f"/proc/{service.process.pid}/limits").read_text(encoding="ascii")
+    assert re.search(r"^Max open files +1324 ", limits, re.MULTILINE)
+    assert "descriptors" not in service.log

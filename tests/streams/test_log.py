@@ -56,12 +56,14 @@ def test_a_frame_is_made_once() -> None:
     log.append(FINISH)
     assert all(one is other for one, other in zip(first, log.frames(upper, 0), strict=False))
     assert log.frames(upper, 2) == [log.lines(2)[0].upper()]
+    assert log.frames(upper, 0, 2) == first[:2]
 
 
 def test_the_lines_are_frames_themselves() -> None:
     """An encoding without a frame of its own gets what the log keeps."""
     log = log_of(START, FINISH)
     assert log.frames(None, 0)[0] is log.lines(0)[0]
+    assert log.frames(None, 1, 1) == log.lines(1, 1)
 
 
 def test_frames_can_be_made_again() -> None:

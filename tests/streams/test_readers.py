@@ -8,7 +8,7 @@ import pytest
 
 from services.events import Event, FinishReason, Text, decoder, number_and_type
 from services.streams.log import Log
-from services.streams.readers import HELD_S, SPREAD_S, Reader
+from services.streams.readers import AT_ONCE, HELD_S, SPREAD_S, Reader
 from services.streams.stream import Stopped, Stream
 from tests.streams.fake_clock import FakeClock
 from tests.streams.stage import settle
@@ -62,6 +62,12 @@ def read(reader: Reader, into: list[object], heartbeat_s: float = 10) -> gevent.
 def test_what_is_there_comes_at_once(after: int, expected: list[object]) -> None:
     """A finished stream is one batch from any number on, and nothing after its end."""
     assert list(batches(Reader(running(START, A, FINISH), after=after))) == expected
+
+
+def test_a_reader_that_is_far_behind_gets_some_at_a_time() -> None:
+    """It may be slow, and holds what it was given."""
+    stream = running(START, *[A] * AT_ONCE, FINISH)
+    assert [len(events) for _, events in batches(Reader(stream))] == [AT_ONCE, 2]
 
 
 def test_a_reader_is_woken_by_what_is_appended() -> None:

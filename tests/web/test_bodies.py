@@ -5,7 +5,6 @@ import io
 import gevent.event
 import pytest
 from flask import Request
-from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
@@ -113,15 +112,6 @@ def test_a_body_that_does_not_come_times_out():
     with pytest.raises(RequestTimeout) as caught:
         read_json(request(Silent(), chunked=True), max_bytes=LIMIT, within_s=0.01)
     assert caught.value.problem()["limit"] == 0.01
-
-
-@pytest.mark.parametrize(
-    "error", [InvalidChunkSize(b"x"), ChunkMissingTerminator(b"x"), NoMoreData(), ConnectionResetError()]
-)
-def test_bad_framing_is_malformed(error):
-    """What the server cannot take apart is the client's fault."""
-    with pytest.raises(MalformedBody):
-        read(Failing(error), chunked=True)
 
 
 def test_a_body_cut_short_is_malformed():

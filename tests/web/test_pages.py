@@ -164,8 +164,8 @@ def test_healthz_says_alive(client):
 @pytest.mark.parametrize(
     ("checks", "status", "said"),
     [
-        ({"provider": True, "draining": True}, 200, "ready"),
-        ({"provider": False, "draining": True}, 503, "not ready"),
+        ({"provider": True, "accepting": True}, 200, "ready"),
+        ({"provider": False, "accepting": True}, 503, "not ready"),
         ({}, 200, "ready"),
     ],
 )
@@ -173,6 +173,7 @@ def test_readyz_says_what_stands_against_it(tmp_path, checks, status, said):
     """One check that fails keeps traffic away, and is named."""
     answer = get(app(folder(tmp_path), ready=checks).test_client(), "/readyz")
     assert (answer.status_code, answer.json) == (status, {"status": said, "checks": checks})
+    assert ("Retry-After" in answer.headers) is (status == 503)
 
 
 def test_use_cases_tell_all_that_a_client_needs(client):

@@ -48,10 +48,17 @@ def test_members_stand_in_the_problem():
     }
 
 
-@pytest.mark.parametrize(("seconds", "header"), [(2, "2"), (0.2, "1"), (1.2, "2"), (None, None)])
+@pytest.mark.parametrize(("seconds", "header"), [(2, "2"), (0.2, "1"), (1.2, "2"), (None, "1")])
 def test_when_to_come_back_is_a_header_too(seconds, header):
     """Retry-After is in whole seconds, rounded up, and never says at once."""
     assert problem_response(errors.Overloaded(retry_after_s=seconds)).headers.get("Retry-After") == header
+
+
+@pytest.mark.parametrize("kind", [kind for kind in GlossError.tree() if kind.status in {429, 503}])
+def test_who_is_refused_for_now_is_told_when_to_come_back(kind):
+    """Every 429 and 503 has Retry-After, and the same seconds in its problem."""
+    answer = problem_response(kind())
+    assert int(answer.headers["Retry-After"]) == answer.json["retry_after_s"]
 
 
 @pytest.mark.parametrize(("kind", "asks"), [(errors.Unauthorized, True), (errors.Forbidden, False)])

@@ -5,8 +5,11 @@ from typing import Any
 
 import gevent
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.errors import ProviderError
+from services.web.body import PIECE_BYTES, pieces_of
 from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import JSON, NDJSON, SSE, STAGE, TEXT, Reply, Stage, joined, settle, use_case
@@ -495,3 +498,83 @@ def test_two_that_open_at_once_do_not_pass_the_limit_together() -> None:
     assert sorted(reply.status for reply in replies) == [200, 503]
     for reply in replies:
         reply.close()
+
+
+# A process that stops
+
+
+def stopping() -> tuple[Stage, Gate, Reply]:
+    """A stage that was told to stop while a stream runs."""
+    gate = Gate()
+    stage = Stage(whole("Hello", gate, " world"))
+    running = stage.post()
+    stage.app.extensions["gloss"].drain.begin()
+    return stage, gate, running
+
+
+def test_a_process_that_stops_begins_no_stream() -> None:
+    """503 `shutting-down`, with ``Retry-After``, before anything is counted or taken."""
+    stage, _, running = stopping()
+    refused = stage.post("diary")
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "2")
+    assert refused.json()["type"] == "/problems/shutting-down"
+    running.close()
+
+
+def test_what_runs_goes_on_while_the_process_stops() -> None:
+    """A running stream comes to its own end, and can be read, looked at and cancelled until then."""
+    stage, gate, running = stopping()
+    other = stage.get(running.stream)
+    assert stage.get(running.stream, path="/status").json()["state"] == "running"
+    gate.set()
+    assert joined(running.events()) == joined(other.events()) == "Hello world"
+    assert stage.delete(running.stream).status == 204
+
+
+def test_a_stream_that_would_begin_after_the_signal_does_not() -> None:
+    """A request that came before the signal, and is planned after it, is refused too."""
+    gate = Gate()
+
+    def slow(given: Any, context: Any) -> Any:
+        gate.wait()
+        return (yield from STAGE["echo"].transform(given, context))
+
+    stage = Stage(use_cases=STAGE | {"echo": use_case("echo", slow)})
+    start = gevent.spawn(stage.post)
+    gate.reached.wait()
+    stage.app.extensions["gloss"].drain.begin()
+    gate.set()
+    assert start.get().status == 503
+
+
+def test_a_process_that_stops_is_not_ready() -> None:
+    """Balancers are told to send nothing more, and when to ask again."""
+    stage, _, running = stopping()
+    answer = stage.call("GET", "/readyz")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json()["checks"]["accepting"] is False
+    running.close()
+
+
+# Readers that are far behind
+
+
+@given(st.lists(st.binary(max_size=40_000), max_size=12))
+def test_frames_are_joined_to_pieces(frames: list[bytes]) -> None:
+    """The same bytes; no piece is empty, and none holds more than its size and one frame."""
+    pieces = list(pieces_of(frames))
+    assert b"".join(pieces) == b"".join(frames)
+    assert all(pieces)
+    assert all(len(piece) >= PIECE_BYTES for piece in pieces[:-1])
+    assert all(len(piece) < PIECE_BYTES + 40_000 for piece in pieces)
+
+
+@pytest.mark.parametrize("accept", ENCODINGS)
+def test_a_long_answer_is_read_again_in_pieces(accept: str) -> None:
+    """A reader that takes nothing more has one piece in its hands, and not the whole."""
+    stage = Stage(whole(*["word " * 1000] * 100), settings={"max_output_tokens": 200_000})
+    first = stage.post(accept=accept)
+    told = first.read()
+    again = list(stage.get(first.stream, accept=accept).pieces)
+    assert b"".join(again) == told
+    assert max(map(len, again)) < PIECE_BYTES + 10_000
