@@ -69,7 +69,7 @@ class Making:
 
         ``before`` is what another process had of it.
         """
-        calls = _calls(self.core, self.use_case, self.model, self.limits, pen.write)
+        calls = _calls(self.core, self.use_case, self.model, self.limits, pen.tell)
         if before is not None:
             calls.before = before
             before.count(calls.terms.tally)

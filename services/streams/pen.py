@@ -12,7 +12,10 @@ from services.streams.use_case import Granularity
 
 
 class Pen:
-    """The only writer of one stream's log; ``write`` takes events, ``finish`` or ``fail`` the end."""
+    """The only writer of one stream's log; ``write`` takes events, ``finish`` or ``fail`` the end.
+
+    ``tell`` takes what comes from beside the answer, at any time.
+    """
 
     def __init__(
         self, stream: Stream, granularity: Granularity = "token", *, shown: Sequence[Event] = ()
@@ -37,6 +40,10 @@ class Pen:
                 self._first_text = self._monotonic()
             self._digest.update(event.text.encode())
             self._chars += len(event.text)
+        self._append(event)
+
+    def tell(self, event: Event) -> None:
+        """Append what is no part of the answer: a word that it falls into stays whole."""
         self._append(event)
 
     def finish(self, reason: FinishReason, usage: Usage) -> None:

@@ -300,6 +300,16 @@ def test_an_answer_that_broke_off_goes_on_where_it_was() -> None:
     assert (end["usage"]["output_tokens"], end["usage"]["estimated"]) == (1 + 3, True)
 
 
+def test_a_seam_is_in_no_word() -> None:
+    """Who asked for whole words gets them whole, also where the answer broke off inside of one."""
+    scripts = iter([("Hello wor", BROKE), whole("Hello world, again")])
+    stage = recovering(lambda _: next(scripts), clock=FakeClock(hasty=True))
+    events = stage.post(options={"granularity": "word"}).events()
+    assert [e.get("code") or e.get("text") or e["type"] for e in events] == [
+        "start", "Hello ", "provider-retry", "world, ", "again", "finish",
+    ]  # fmt: skip
+
+
 def test_an_answer_that_cannot_go_on_has_broken_off() -> None:
     """Another answer is no end of this one: the error is the first, and the text stays as it was."""
     scripts = iter([("Hel", BROKE), whole("Hallo!")])
