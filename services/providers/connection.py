@@ -26,7 +26,11 @@ READ_BYTES = 64 * 1024
 
 
 class NothingCame(ConnectionError):
-    """The peer closed before it said anything: what it was asked it has not answered, nor begun to."""
+    """The peer closed before it said anything."""
+
+
+class NothingTaken(NothingCame):
+    """The peer had closed before it was asked everything, so it cannot have begun to answer."""
 
 
 class Connection:
@@ -45,11 +49,9 @@ class Connection:
         Raises NothingCame, NotHTTPError, OSError, and TimeoutError where the peer takes nothing or
         says nothing for so long.
         """
-        with suppress(ConnectionError):  # an answer may have come that tells why
-            self._sock.settimeout(write_s)
-            self._sock.sendall(request)
+        taken = self._sent(request, write_s)
         self._sock.settimeout(read_s)
-        said = self._first()
+        said = self._first(NothingCame if taken else NothingTaken)
         seen = 0
         while True:
             found = split_head(said, seen)
@@ -62,13 +64,22 @@ class Connection:
             else:
                 said, seen = found[1], 0
 
-    def _first(self) -> bytes:
+    def _sent(self, request: bytes, within_s: float | None) -> bool:
+        """Send all of it; false if the peer has closed: what it said before may tell why."""
+        self._sock.settimeout(within_s)
+        try:
+            self._sock.sendall(request)
+        except CLOSED:
+            return False
+        return True
+
+    def _first(self, nothing: type[NothingCame]) -> bytes:
         try:
             said = self._sock.recv(READ_BYTES)
         except CLOSED as failure:
-            raise NothingCame("the connection broke before an answer") from failure
+            raise nothing("the connection broke before an answer") from failure
         if not said:
-            raise NothingCame("the connection ended before an answer")
+            raise nothing("the connection ended before an answer")
         return said
 
     def _more(self) -> bytes:

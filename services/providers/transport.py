@@ -13,7 +13,7 @@ import urllib.request
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -21,11 +21,12 @@ import httpx2
 from gevent.ssl import SSLContext
 
 from services.providers import http1
-from services.providers.connection import Connection, NothingCame, connect
+from services.providers.connection import Connection, NothingCame, NothingTaken, connect
 
 KEPT = 100  # idle connections for each origin
 KEPT_S = 50.0  # many a load balancer closes what was idle for a minute
 ERROR_BYTES = 64 * 1024  # of an error's body, which the SDK reads whole
+SAFE = {"GET", "HEAD"}
 PORTS = {"http": 80, "https": 443}
 
 Origin: TypeAlias = tuple[str, str, int]
@@ -63,14 +64,13 @@ class LeanTransport(httpx2.BaseTransport):
         """Return the response, its body unread; raises ``httpx2.TransportError``."""
         origin, data = _origin(request.url), _written(request)
         idle = self._take(origin)
-        if idle is not None:
-            try:
-                return self._ask(idle, origin, request, data)
-            except NothingCame:
-                pass  # closed while it was idle: what is sent then is not read any more
-        connection = self._connect(origin, request)
         with _mapped(httpx2.ReadTimeout, httpx2.ReadError):
-            return self._ask(connection, origin, request, data)
+            if idle is not None:
+                # It had just been closed. What was sent whole may have been heard, and cost something:
+                # to ask that again is for whoever counts attempts (RFC 9110, 9.2.2).
+                with suppress(NothingCame if request.method in SAFE else NothingTaken):
+                    return self._ask(idle, origin, request, data)
+            return self._ask(self._connect(origin, request), origin, request, data)
 
     def close(self) -> None:
         """Close all idle connections."""

@@ -4,13 +4,14 @@ import errno
 import random
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from services.streams.drain import Drain
 from services.streams.readers import Reader
 from services.streams.stream import Stream
+from services.web.direct import direct
 from services.web.hangup import HangUp
 from services.wire.encoding import Encoding
 
@@ -38,6 +39,7 @@ class StreamBody:
         drain: Drain | None,
     ) -> None:
         """``drain`` tells when readers are to go on elsewhere, where there is one."""
+        self.start_response: Callable[..., Any] | None = None
         self._encoding = encoding
         self._environ = environ
         self._stream = stream
@@ -55,10 +57,17 @@ class StreamBody:
         """Yield what came in one piece as one piece; the first item takes the head with it."""
         heartbeat = self._encoding.heartbeat
         yield b""
-        for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s):
+        straight = direct(self.start_response, heartbeat)
+        put = straight.put if straight else None
+        for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s, put):
+            if straight:
+                straight.write(frames)
+                continue
             data = frames[0] if len(frames) == 1 else b"".join(frames) if frames else heartbeat
             if data:
                 yield data
+        if straight:
+            straight.flush()
         if self._reader.drained and self._encoding.drain is not None:
             self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
             yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
