@@ -24,7 +24,7 @@ from services.errors import (
 )
 from services.llm import Dropped, Request, Thinking, Value
 from services.providers import failures
-from services.providers.chunks import Chunk, Reading, decode
+from services.providers.chunks import Reading, decode
 from services.providers.dialect import Dialect
 from services.providers.sse import Splitter
 from services.providers.transport import client
@@ -32,7 +32,6 @@ from services.providers.transport import client
 MIB = 1024 * 1024
 OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"  # the SDK insists on one; a local server does not look
-READS_PER_TURN = 16  # gevent's recv does not yield while data is ready: others get their turn
 FOREIGN = (
     openai.OpenAIError,
     httpx2.HTTPError,
@@ -130,7 +129,10 @@ class OpenAIProvider:
             yield from map(Dropped, left_out)
             events = self._events(response)
             for data in events:
-                text, thinking = reading.take(self._chunk(data))
+                chunk = decode(data)
+                if chunk.error:
+                    raise self._reported(chunk.error)
+                text, thinking = reading.take(chunk)
                 if text:
                     yield text
                 elif thinking:
@@ -169,34 +171,34 @@ class OpenAIProvider:
         """Read on to the very end, also after ``[DONE]``: only so is the connection kept."""
         splitter = Splitter(self._max_event_bytes)
         done = False
-        for reads, piece in enumerate(response.iter_raw(), start=1):
+        for piece in _pieces(response):
             for data in splitter.feed(piece):
                 done = done or data == b"[DONE]"
                 if not done:
                     yield data
-            if reads % READS_PER_TURN == 0:
-                gevent.sleep(0)
 
     def _whole(self, response: httpx2.Response) -> bytes:
         body = bytearray()
-        for piece in response.iter_raw():
+        for piece in _pieces(response):
             body += piece
             if len(body) > self._max_event_bytes:
                 raise ProviderError(f"The provider's answer is larger than {self._max_event_bytes} bytes.")
         return bytes(body)
 
-    def _chunk(self, data: bytes) -> Chunk:
-        chunk = decode(data)
-        if chunk.error:
-            failures.note("error in the stream", chunk.error, secret=self._key)
-            raise failures.in_stream(chunk.error)
-        return chunk
+    def _reported(self, error: Any) -> ProviderFailure:
+        failures.note("error in the stream", error, secret=self._key)
+        return failures.in_stream(error)
 
     def _drain(self, events: Iterable[bytes], reading: Reading) -> None:
         """Read what comes after the end; whatever goes wrong now, the answer is whole."""
         with suppress(*FOREIGN, ProviderFailure):
             for data in events:
                 reading.take(decode(data))
+
+
+def _pieces(response: httpx2.Response) -> Iterable[bytes]:
+    """Return the body as it comes; ``iter_raw`` would do no more, and cut and count it."""
+    return cast("httpx2.SyncByteStream", response.stream)
 
 
 def mapped(failure: Exception, *, begun: bool = False, key: str | None = None) -> ProviderFailure:

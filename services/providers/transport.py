@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+import gevent
 import httpx2
 from gevent.ssl import SSLContext
 
@@ -26,6 +27,7 @@ from services.providers.connection import Connection, NothingCame, NothingTaken,
 KEPT = 100  # idle connections for each origin
 KEPT_S = 50.0  # many a load balancer closes what was idle for a minute
 ERROR_BYTES = 64 * 1024  # of an error's body, which the SDK reads whole
+READS_PER_TURN = 16
 SAFE = {"GET", "HEAD"}
 PORTS = {"http": 80, "https": 443}
 
@@ -41,7 +43,7 @@ def client(base_url: str, verify: ssl.SSLContext) -> httpx2.Client:
         verify=verify,
         transport=LeanTransport(verify) if ours else None,
         limits=unbounded,
-        event_hooks={"response": [_bound_error]},
+        event_hooks={"response": [_bound_error] if ours else [_bound_error, _take_turns]},
     )
 
 
@@ -164,6 +166,23 @@ class Body(httpx2.SyncByteStream):
             self.close()
 
 
+class Polite(httpx2.SyncByteStream):
+    """A body of httpx2's own transport: gevent's recv does not yield while data is ready."""
+
+    def __init__(self, whole: httpx2.SyncByteStream) -> None:
+        self._whole = whole
+
+    def __iter__(self) -> Iterator[bytes]:
+        for reads, piece in enumerate(self._whole, start=1):
+            yield piece
+            if reads % READS_PER_TURN == 0:
+                gevent.sleep(0)
+
+    def close(self) -> None:
+        """Close the body's connection."""
+        self._whole.close()
+
+
 class Bounded(httpx2.SyncByteStream):
     """The beginning of a body."""
 
@@ -187,6 +206,11 @@ def _bound_error(response: httpx2.Response) -> None:
     if not response.is_success and isinstance(response.stream, httpx2.SyncByteStream):
         response.stream = Bounded(response.stream)
         response.headers.pop("content-encoding", None)  # it was told not to, and 64 KiB unpack to 64 MiB
+
+
+def _take_turns(response: httpx2.Response) -> None:
+    if isinstance(response.stream, httpx2.SyncByteStream):
+        response.stream = Polite(response.stream)
 
 
 def proxied(base_url: str, proxies: Mapping[str, str]) -> bool:
