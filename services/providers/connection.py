@@ -90,9 +90,14 @@ class Connection:
 
     def read(self) -> bytes:
         """Return what comes next, however long that takes; empty at the end; raises OSError."""
-        if self._pending is None or not self._pending():
+        if self._pending is not None:
+            if not self._pending():
+                self._hub.wait(self._readable)
+            return self._sock.recv(READ_BYTES)
+        while True:
             self._hub.wait(self._readable)
-        return self._sock.recv(READ_BYTES)
+            with suppress(BlockingIOError):
+                return self._inner.recv(READ_BYTES)
 
     @property
     def quiet(self) -> bool:

@@ -164,6 +164,14 @@ class Chunked:
 
     def feed(self, data: bytes) -> bytes:
         """Return what the chunks hold, also one whose end has not come."""
+        if self._due is FIRST_CHUNK and not self._left and not self._cut:
+            line = FIRST_CHUNK.match(data)
+            end = line.end() + int(line[1], 16) if line else 0
+            if line and data[end:] == b"\r\n" and end > line.end():
+                return data[line.end() : end]  # one whole chunk, as nearly every read brings it
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
         data, self._cut = self._cut + data, b""
         place, pieces = 0, []
         while place < len(data) and not self.done:
@@ -172,6 +180,9 @@ class Chunked:
                 place += len(piece)
                 self._left -= len(piece)
                 pieces.append(piece)
+                if data.startswith(b"\r\n", place):
+                    place += 2
+                    self._due = FIRST_CHUNK
             elif line := self._due.match(data, place):
                 place = line.end()
                 self._take(line)
