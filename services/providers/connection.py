@@ -124,7 +124,7 @@ def connect(host: str, port: int, *, tls: ssl.SSLContext | None, within_s: float
     """
     with gevent.Timeout(within_s, TimeoutError("no connection in time")):
         addresses = socket.getaddrinfo(host, port, 0, names.SOCK_STREAM)
-        sock = _first(addresses, within_s)
+        sock = first_reached(addresses, within_s)
         try:
             sock.setsockopt(names.IPPROTO_TCP, names.TCP_NODELAY, 1)
             if tls is not None:  # an end without a word is no end of an answer
@@ -135,8 +135,11 @@ def connect(host: str, port: int, *, tls: ssl.SSLContext | None, within_s: float
             raise
 
 
-def _first(addresses: Sequence[Address], within_s: float | None) -> socket.socket:
-    """Try one address after the other; each gets its part of the time."""
+def first_reached(addresses: Sequence[Address], within_s: float | None) -> socket.socket:
+    """Return a connection to the first address that accepts one; each gets its part of the time.
+
+    Raises the failure of the last one.
+    """
     part_s = within_s and within_s / len(addresses)
     *others, last = addresses
     for address in others:
