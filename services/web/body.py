@@ -55,19 +55,18 @@ class StreamBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came in one piece as one piece; the first item takes the head with it."""
-        heartbeat = self._encoding.heartbeat
+        frame, heartbeat = self._encoding.frame, self._encoding.heartbeat
         yield b""
         straight = direct(self.start_response, heartbeat)
-        put = straight.put if straight else None
-        for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s, put):
-            if straight:
-                straight.write(frames)
-                continue
-            data = frames[0] if len(frames) == 1 else b"".join(frames) if frames else heartbeat
-            if data:
-                yield data
         if straight:
+            for frames in self._reader.batches(frame, self._heartbeat_s, straight.put):
+                straight.write(frames)
             straight.flush()
+        else:
+            for frames in self._reader.batches(frame, self._heartbeat_s):
+                data = b"".join(frames) if frames else heartbeat
+                if data:
+                    yield data
         if self._reader.drained and self._encoding.drain is not None:
             self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
             yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
