@@ -5,6 +5,7 @@ says one thing at a time. And it goes through the hub, so however fast a provide
 else can go on does so between two reads.
 """
 
+import ipaddress
 import socket as names
 import ssl
 from collections.abc import Sequence
@@ -123,7 +124,7 @@ def connect(host: str, port: int, *, tls: ssl.SSLContext | None, within_s: float
     OSError where it fails.
     """
     with gevent.Timeout(within_s, TimeoutError("no connection in time")):
-        addresses = socket.getaddrinfo(host, port, 0, names.SOCK_STREAM)
+        addresses = _addresses(host, port)
         sock = first_reached(addresses, within_s)
         try:
             sock.setsockopt(names.IPPROTO_TCP, names.TCP_NODELAY, 1)
@@ -133,6 +134,16 @@ def connect(host: str, port: int, *, tls: ssl.SSLContext | None, within_s: float
         except BaseException:
             sock.close()
             raise
+
+
+def _addresses(host: str, port: int) -> Sequence[Address]:
+    """Look a name up; an address is one already, and needs no thread to be turned into itself."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return socket.getaddrinfo(host, port, 0, names.SOCK_STREAM)
+    family = names.AF_INET if version == 4 else names.AF_INET6  # noqa: PLR2004 - IP's versions
+    return [(family, names.SOCK_STREAM, names.IPPROTO_TCP, "", (host, port))]
 
 
 def first_reached(addresses: Sequence[Address], within_s: float | None) -> socket.socket:

@@ -136,8 +136,10 @@ class Body(httpx2.SyncByteStream):
             self._leave()
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._first:
-            yield self._first
+        first, self._first = self._first, b""
+        if first:
+            yield first
+        del first
         feed = self._body.feed
         with _mapped(httpx2.ReadTimeout, httpx2.ReadError):
             while self._connection is not None:
@@ -147,6 +149,7 @@ class Body(httpx2.SyncByteStream):
                     self._leave()
                 if piece:
                     yield piece
+                del received, piece  # what was said is not kept while more is waited for
 
     def close(self) -> None:
         """Close the connection, unless the body is whole: then it is another's already."""
