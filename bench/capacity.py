@@ -49,8 +49,8 @@ def _late(relay: Running, upstream: Upstream, crowd: int) -> list[float]:
 
 MEASURE = Measure(
     title="streams that one process holds",
-    how="one round, crowds of {crowds} streams at 50 chunks a second; held is the largest before one in which "
-    f"a hundredth of the chunks was under way for {LATE_MS:.0f} ms or more",
+    how="one round, crowds of {crowds} streams at 50 chunks a second; held is the last one before one in "
+    f"which a hundredth of the chunks was under way for {LATE_MS:.0f} ms or more",
     columns=lambda _: (
         Column(key="held", heading="streams held", ratio=True),
         Column(key="held_late_ms_p99", heading="p99 ms", digits=1),
