@@ -13,7 +13,19 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from bench import cpu_per_chunk, cpu_per_stream, first_word, hang_up, machine, memory, report
+from bench import (
+    capacity,
+    cpu_per_chunk,
+    cpu_per_stream,
+    first_word,
+    hang_up,
+    machine,
+    memory,
+    readers,
+    report,
+    resume,
+    stall,
+)
 from bench.client import BrokenRunError, load
 from bench.control import Upstream, upstream
 from bench.feeder import Plan
@@ -26,6 +38,10 @@ MEASURES = (
     first_word.MEASURE,
     memory.MEASURE,
     hang_up.MEASURE,
+    resume.MEASURE,
+    readers.MEASURE,
+    stall.MEASURE,
+    capacity.MEASURE,
 )
 WARM_UP = 5
 BASES = {TUTORIAL.name: "tutorial", NGINX_RELAY.name: "nginx"}

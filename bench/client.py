@@ -3,6 +3,7 @@
 It only stores what arrives and when; bodies are understood after the clock has been stopped.
 """
 
+import re
 import select
 import socket
 import time
@@ -17,6 +18,7 @@ Address: TypeAlias = tuple[str, int]
 READ_BYTES = 65_536
 GOOD = b"HTTP/1.1 200"  # another answer need not be read to its end
 LAST_CHUNK = b"\r\n0\r\n\r\n"
+LOCATION = re.compile(rb"\r\nContent-Location: (\S+)")
 TICK_S = 0.001
 LIMIT_S = 60.0  # of one load; the slowest takes a tenth of that
 
@@ -51,14 +53,27 @@ class Stream:
         return int(self.raw[9:12] or 0)
 
     @property
+    def address(self) -> str:
+        """Return where the stream can be read again, as its head tells."""
+        found = LOCATION.search(self.raw)
+        if found is None:
+            raise BrokenRunError("a stream without an address")
+        return found[1].decode()
+
+    @property
     def complete(self) -> bool:
         """Tell whether the response came to the end that HTTP/1.1 gives a chunked body."""
         return self.status == 200 and self.raw.endswith(LAST_CHUNK)
 
     @property
+    def body_so_far(self) -> bytes:
+        """Return what has come of the body, chunks' sizes included."""
+        return bytes(self.raw).partition(b"\r\n\r\n")[2]
+
+    @property
     def body(self) -> bytes:
         """Return the body without its chunks' sizes."""
-        _, _, rest = bytes(self.raw).partition(b"\r\n\r\n")
+        rest = self.body_so_far
         parts = []
         while rest:
             size, _, rest = rest.partition(b"\r\n")

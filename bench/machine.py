@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 PROC = Path("/proc")
-PACKAGES = ("flask", "gunicorn", "gevent", "openai", "httpx2", "urllib3", "msgspec")
+PACKAGES = ("flask", "gunicorn", "gevent", "openai", "httpx2", "msgspec")
 RELAY_CORE = 0
 FEEDER_CORE = 1  # the client runs there too: a relay shares its core with neither
 PRECEDENCE = -10  # niceness; of everything that is measured and measures alike

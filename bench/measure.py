@@ -25,6 +25,9 @@ class Scale:
     crowded_streams: int
     open_streams: tuple[int, ...]
     hang_ups: int
+    resumes: int
+    readers: int
+    crowds: tuple[int, ...]
 
 
 DEFAULT = Scale(
@@ -35,6 +38,9 @@ DEFAULT = Scale(
     crowded_streams=96,
     open_streams=(500,),
     hang_ups=50,
+    resumes=200,
+    readers=1_000,
+    crowds=(25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 650, 800, 1_000),
 )
 QUICK = Scale(
     rounds=1,
@@ -44,6 +50,9 @@ QUICK = Scale(
     crowded_streams=32,
     open_streams=(100,),
     hang_ups=15,
+    resumes=30,
+    readers=100,
+    crowds=(25, 50),
 )
 
 

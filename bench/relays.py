@@ -36,7 +36,8 @@ class Relay:
 
     ``command`` gets the relay's own port and the feeder's; ``text_of`` takes the text out of a
     whole body, None where the text is not the provider's (steps are turned into events). ``mark``
-    stands once in each relayed chunk; the first ``silent`` of them carry no text.
+    stands once in each relayed chunk; the first ``silent`` of them carry no text. ``resumes`` where a
+    stream has an address of its own, from which it can be read again.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Relay:
     mark: bytes = b""
     silent: int = 0
     deltas: tuple[str, ...] = deltas_of(SPANISH)
+    resumes: bool = False
     folder: Path = ROOT
     needs: Path | None = None
 
@@ -68,6 +70,12 @@ class Running:
     def pids(self) -> list[int]:
         """Return all its processes."""
         return machine.family(self.pid)
+
+    def get(self, path: str) -> bytes:
+        """Return the bytes that ask for something that is there."""
+        host, port = self.address
+        accept = "application/x-ndjson" if path.startswith("/v1/streams/") else "*/*"
+        return f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: {accept}\r\n\r\n".encode()
 
     def request(self, number: int) -> bytes:
         """Return the bytes that ask for one stream; its tag is the number."""
@@ -190,6 +198,7 @@ GLOSS = Relay(
     command=_gloss("bench.gloss:app"),
     text_of=lines_text,
     mark=b'"type":"text"',
+    resumes=True,
     needs=ROOT / "app.py",
 )
 TRANSLATE = replace(

@@ -6,6 +6,7 @@ provider (None: OpenAI), and a model is looked up among that provider's own. Not
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 from genai_prices import Usage, calc_price
 from genai_prices.types import PriceCalculation
@@ -13,6 +14,7 @@ from genai_prices.types import PriceCalculation
 from services.llm import Tokens
 
 OPENAI = "https://api.openai.com/v1"
+MOST_MODELS = 256  # whose windows are kept in mind
 NOTHING = Tokens(input=0, output=0)
 
 
@@ -24,6 +26,7 @@ def price_usd(model: str, tokens: Tokens, *, base_url: str | None = None) -> Dec
     return found.total_price
 
 
+@lru_cache(MOST_MODELS)
 def context_window(model: str, *, base_url: str | None = None) -> int | None:
     """Return how many tokens of input and output together the model holds; None if not known."""
     found = _looked_up(model, NOTHING, base_url)

@@ -24,7 +24,7 @@ from services.errors import (
 )
 from services.llm import Dropped, Request, Thinking, Value
 from services.providers import failures
-from services.providers.chunks import Chunk, Reading, decode
+from services.providers.chunks import Reading, decode
 from services.providers.dialect import Dialect
 from services.providers.sse import Splitter
 from services.providers.transport import client
@@ -32,7 +32,6 @@ from services.providers.transport import client
 MIB = 1024 * 1024
 OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"  # the SDK insists on one; a local server does not look
-READS_PER_TURN = 16  # gevent's recv does not yield while data is ready: others get their turn
 FOREIGN = (
     openai.OpenAIError,
     httpx2.HTTPError,
@@ -55,6 +54,21 @@ class _Models(msgspec.Struct):
 
 
 decode_models = msgspec.json.Decoder(_Models).decode
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What is needed of a response: the rest, its request with it, is a tenth of a stream's memory."""
+
+    kind: str
+    packed: str
+    body: httpx2.SyncByteStream  # as it comes: ``iter_raw`` would only cut and count it
+
+    @classmethod
+    def of(cls, response: httpx2.Response) -> "_Answer":
+        """Take it out."""
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        packed = response.headers.get("content-encoding", "identity")  # it was told not to
+        return cls(kind, packed, cast("httpx2.SyncByteStream", response.stream))
 
 
 class OpenAIProvider:
@@ -97,11 +111,11 @@ class OpenAIProvider:
     def stream(self, request: Request) -> Generator[Value, None, None]:
         """Ask once; see ``llm.Provider``."""
         try:
-            response, left_out = self._ask(request)
+            answer, left_out = self._ask(request)
         except FOREIGN as failure:
             raise mapped(failure, key=self._key) from failure
         try:
-            yield from self._answer(response, left_out)
+            yield from self._values(answer, left_out)
         except FOREIGN as failure:
             raise mapped(failure, begun=True, key=self._key) from failure
 
@@ -111,9 +125,9 @@ class OpenAIProvider:
         try:
             with (
                 gevent.Timeout(self._list_s, late),
-                closing(self._send(self._client.get, "/models")) as response,
+                closing(self._send(self._client.get, "/models").body) as body,
             ):
-                listed = decode_models(self._whole(response))
+                listed = decode_models(self._whole(body))
         except FOREIGN as failure:
             raise mapped(failure, key=self._key) from failure
         except ValueError as failure:
@@ -124,13 +138,16 @@ class OpenAIProvider:
         """Close all connections."""
         self._client.close()
 
-    def _answer(self, response: httpx2.Response, left_out: list[str]) -> Iterator[Value]:
+    def _values(self, answer: "_Answer", left_out: list[str]) -> Iterator[Value]:
         reading = Reading()
-        with closing(response):
+        with closing(answer.body):
             yield from map(Dropped, left_out)
-            events = self._events(response)
+            events = self._events(answer)
             for data in events:
-                text, thinking = reading.take(self._chunk(data))
+                chunk = decode(data)
+                if chunk.error:
+                    raise self._reported(chunk.error)
+                text, thinking = reading.take(chunk)
                 if text:
                     yield text
                 elif thinking:
@@ -139,7 +156,7 @@ class OpenAIProvider:
                     gevent.with_timeout(self._tail_s, self._drain, events, reading, timeout_value=None)
             yield reading.done()
 
-    def _ask(self, request: Request) -> tuple[httpx2.Response, list[str]]:
+    def _ask(self, request: Request) -> tuple["_Answer", list[str]]:
         """Send the request, as often as the model refuses one more parameter of it."""
         while True:
             body, left_out = self._dialect.body(request)
@@ -149,48 +166,41 @@ class OpenAIProvider:
                 if not self._dialect.learn(request.model, body, refusal.status_code, refusal.body):
                     raise
 
-    def _send(self, method: Callable[..., Any], path: str, **body: bytes) -> httpx2.Response:
+    def _send(self, method: Callable[..., Any], path: str, **body: bytes) -> "_Answer":
         """Return an answer whose body is not read yet; a status that is no success is raised."""
         sent = method(path, cast_to=httpx2.Response, stream=True, stream_cls=openai.Stream[Any], **body)
-        return cast("httpx2.Response", sent)
+        return _Answer.of(cast("httpx2.Response", sent))
 
-    def _events(self, response: httpx2.Response) -> Iterator[bytes]:
+    def _events(self, answer: "_Answer") -> Iterator[bytes]:
         """Yield the data of each event, or all that was said where the answer is in one piece."""
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        packed = response.headers.get("content-encoding", "identity")  # it was told not to
-        if packed == "identity" and kind == "text/event-stream":
-            return self._split(response)
-        if packed == "identity" and kind == "application/json":
-            return iter([self._whole(response)])
-        failures.note("not a stream", f"{kind} {packed}")
+        if answer.packed == "identity" and answer.kind == "text/event-stream":
+            return self._split(answer.body)
+        if answer.packed == "identity" and answer.kind == "application/json":
+            return iter([self._whole(answer.body)])
+        failures.note("not a stream", f"{answer.kind} {answer.packed}")
         raise ProviderError("The provider answered with something that is not a stream.")
 
-    def _split(self, response: httpx2.Response) -> Iterator[bytes]:
+    def _split(self, body: httpx2.SyncByteStream) -> Iterator[bytes]:
         """Read on to the very end, also after ``[DONE]``: only so is the connection kept."""
         splitter = Splitter(self._max_event_bytes)
         done = False
-        for reads, piece in enumerate(response.iter_raw(), start=1):
+        for piece in body:
             for data in splitter.feed(piece):
                 done = done or data == b"[DONE]"
                 if not done:
                     yield data
-            if reads % READS_PER_TURN == 0:
-                gevent.sleep(0)
 
-    def _whole(self, response: httpx2.Response) -> bytes:
-        body = bytearray()
-        for piece in response.iter_raw():
-            body += piece
-            if len(body) > self._max_event_bytes:
+    def _whole(self, body: httpx2.SyncByteStream) -> bytes:
+        said = bytearray()
+        for piece in body:
+            said += piece
+            if len(said) > self._max_event_bytes:
                 raise ProviderError(f"The provider's answer is larger than {self._max_event_bytes} bytes.")
-        return bytes(body)
+        return bytes(said)
 
-    def _chunk(self, data: bytes) -> Chunk:
-        chunk = decode(data)
-        if chunk.error:
-            failures.note("error in the stream", chunk.error, secret=self._key)
-            raise failures.in_stream(chunk.error)
-        return chunk
+    def _reported(self, error: Any) -> ProviderFailure:
+        failures.note("error in the stream", error, secret=self._key)
+        return failures.in_stream(error)
 
     def _drain(self, events: Iterable[bytes], reading: Reading) -> None:
         """Read what comes after the end; whatever goes wrong now, the answer is whole."""

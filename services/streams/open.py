@@ -131,8 +131,10 @@ def _require_room(core: Core) -> None:
 
 def _weigh(core: Core, use_case: UseCase, counter: Counter, given: Input) -> Limits:
     caps = core.prompts[use_case.name].caps
-    tokens = sum(counter.count(text) for text in given.written())
     most = input_cap(core.settings, caps)
+    written = list(given.written())
+    short = sum(len(text.encode()) for text in written) <= most  # a token is at least one byte
+    tokens = 0 if short and not caps.output_per_input else sum(map(counter.count, written))
     if tokens > most:
         raise InputTooLong(tokens=tokens, limit=most)
     return agreed(server_limits(core.settings, caps, tokens), given.options)

@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
+import gevent
 from gevent.event import Event as Signal
 
 from services.streams.clock import Alarm
@@ -14,6 +16,9 @@ SPREAD_S = 3.0
 AT_ONCE = 4096
 # One that was sent away counts as present for so long: it is on its way.
 HELD_S = 30.0
+
+
+Put: TypeAlias = Callable[[list[bytes]], bool]
 
 
 class Reader:
@@ -31,18 +36,33 @@ class Reader:
         self._beat = False
         self._gone = False
         self._closed = False
-        stream.log.watch(self._signal.set)
+        self._put: Callable[[], bool] | None = None  # while it waits: gives away what there is
+        self._putting = False
+        stream.log.watch(self._appended)
         stream.presence.enter()
 
-    def batches(self, frame: Callable[[bytes], bytes] | None, heartbeat_s: float) -> Iterator[list[bytes]]:
+    def batches(
+        self, frame: Callable[[bytes], bytes] | None, heartbeat_s: float, put: Put | None = None
+    ) -> Iterator[list[bytes]]:
         """Yield the frames of what there is (``Log.frames``), some thousands at once; [] is a heartbeat.
 
         A heartbeat is due whenever nothing was yielded for ``heartbeat_s`` seconds. Ends
         after the stream's end, or at once when the reader has left or was drained, or when the log
         broke off.
+
+        What comes while this waits is not yielded but given to ``put``, if there is one: from the
+        hub, so it must not block. Where it returns false, the next thing is yielded soon, be it a
+        heartbeat.
         """
         log = self.stream.log
         alarm = Alarm(self.stream.clock, heartbeat_s, self._due)
+
+        def give() -> bool:
+            frames = log.frames(frame, self._after)
+            self._after += len(frames)
+            alarm.touch()
+            return put is None or not frames or put(frames)
+
         try:
             while not self._gone and not log.broken:
                 self._signal.clear()
@@ -58,8 +78,11 @@ class Reader:
                 elif log.end:
                     return
                 else:
+                    self._put = give if put else None
                     self._signal.wait()
+                    self._put = None
         finally:
+            self._put = None
             alarm.close()
 
     def is_in_log(self, late_s: float) -> bool:
@@ -73,6 +96,24 @@ class Reader:
             self._signal.clear()
             self._signal.wait(left)
         return True
+
+    def _appended(self) -> None:
+        """Wake the reader, or have it served from the hub, once for all that is appended until then."""
+        if self._put is None:
+            self._signal.set()
+        elif not self._putting:
+            self._putting = True
+            gevent.get_hub().loop.run_callback(self._give)
+
+    def _give(self) -> None:
+        self._putting = False
+        put, stream = self._put, self.stream
+        if put is None or self._gone or stream.log.broken or stream.doubtful():
+            self._signal.set()  # it looks for itself
+        elif not put():
+            self._due()
+        elif stream.log.end:
+            self._signal.set()
 
     def drain(self) -> None:
         """Send the reader away, within a few seconds: the stream can be read on elsewhere."""
@@ -93,7 +134,7 @@ class Reader:
         if self._closed:
             return
         self._closed = True
-        self.stream.log.unwatch(self._signal.set)
+        self.stream.log.unwatch(self._appended)
         self.stream.presence.leave(held_s=HELD_S if self.drained else 0)
         if not self.stream.presence:
             self.stream.log.drop_frames()

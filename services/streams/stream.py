@@ -39,7 +39,8 @@ class Stream:
 
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
     ``is_copy`` is true where another process makes it.
-    ``confirm()`` returns when it is known that this process still is who makes it.
+    ``confirm()`` returns when it is known that this process still is who makes it;
+    ``doubtful()`` tells whether that would take a wait.
     ``settle(s)`` waits at most so long until other processes know what the log holds now.
     """
 
@@ -56,6 +57,7 @@ class Stream:
     usage: Callable[[], Usage] = Usage
     settle: Callable[[float], None] = lambda _seconds: None
     confirm: Callable[[], None] = lambda: None
+    doubtful: Callable[[], bool] = bool
     interrupt: Callable[[BaseException], None] | None = None
 
     def __post_init__(self) -> None:

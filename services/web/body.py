@@ -4,13 +4,14 @@ import errno
 import random
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from services.streams.drain import Drain
 from services.streams.readers import Reader
 from services.streams.stream import Stream
+from services.web.direct import direct
 from services.web.hangup import HangUp
 from services.wire.encoding import Encoding
 
@@ -42,6 +43,7 @@ class StreamBody:
         drain: Drain | None,
     ) -> None:
         """``drain`` tells when readers are to go on elsewhere, where there is one."""
+        self.start_response: Callable[..., Any] | None = None
         self._encoding = encoding
         self._environ = environ
         self._stream = stream
@@ -57,13 +59,19 @@ class StreamBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came at once as few pieces; the first item takes the head with it."""
-        heartbeat = self._encoding.heartbeat
+        frame, heartbeat = self._encoding.frame, self._encoding.heartbeat
         yield b""
-        for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s):
-            if len(frames) > 1:
-                yield from pieces_of(frames)
-            elif data := frames[0] if frames else heartbeat:
-                yield data
+        straight = direct(self.start_response, heartbeat)
+        if straight:
+            for frames in self._reader.batches(frame, self._heartbeat_s, straight.put):
+                straight.write(frames)
+            straight.flush()
+        else:
+            for frames in self._reader.batches(frame, self._heartbeat_s):
+                if len(frames) > 1:
+                    yield from pieces_of(frames)
+                elif data := frames[0] if frames else heartbeat:
+                    yield data
         if self._reader.drained and self._encoding.drain is not None:
             self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
             yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread

@@ -150,7 +150,7 @@ class StreamRoutes:
             drain=self.core.drain if self.core.exchange.is_shared else None,
         )
         # Passed through as it is: werkzeug's own wrapper looks at each item, and we know ours.
-        return Response(
+        return _Streamed(
             body, content_type=encoding.content_type, headers=_headers(stream), direct_passthrough=True
         )
 
@@ -176,6 +176,15 @@ def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:
     if key is not None and not (least <= len(key) <= MOST_CHOSEN and key.isprintable()):
         problem = f"must have {least} to {MOST_CHOSEN} printable characters"
         raise InvalidInput(errors=[{"field": field, "problem": problem}])
+
+
+class _Streamed(Response):
+    """Lets its body know whom it is written for."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if isinstance(self.response, StreamBody):
+            self.response.start_response = start_response
+        return super().__call__(environ, start_response)
 
 
 def _cursor() -> int:

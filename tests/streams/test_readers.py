@@ -292,3 +292,101 @@ def test_frames_go_with_the_last_reader() -> None:
     other.close()
     next(Reader(stream).batches(frame, 10))
     assert len(made) == 2
+
+
+class Putting:
+    """Reads in a greenlet, with a ``put`` that says what it is told to; keeps what came which way."""
+
+    def __init__(self, stream: Stream, *, takes: bool = True) -> None:
+        self.put: list[int] = []
+        self.yielded: list[int] = []
+        self.takes = takes
+        self.reader = Reader(stream)
+        self.greenlet = gevent.spawn(self._run)
+        settle()
+
+    def _run(self) -> None:
+        for lines in self.reader.batches(None, 10, self._put):
+            self.yielded.append(len(lines))
+
+    def _put(self, lines: list[bytes]) -> bool:
+        self.put.append(len(lines))
+        return self.takes
+
+
+def test_put_while_it_waits() -> None:
+    """What comes while the reader waits is put from the hub, all that came at once together."""
+    stream = running(START)
+    putting = Putting(stream)
+    for event in (A, B):
+        stream.log.append(event)
+    settle()
+    stream.log.append(A)
+    settle()
+
+    assert (putting.yielded, putting.put) == ([1], [2, 1])
+    putting.greenlet.kill()
+
+
+def test_put_the_end() -> None:
+    """The end is put too, and ends the reading."""
+    stream = running(START)
+    putting = Putting(stream)
+    stream.log.append(FINISH)
+    settle()
+
+    assert (putting.yielded, putting.put, putting.greenlet.dead) == ([1], [1], True)
+
+
+def test_put_in_vain() -> None:
+    """Where put leaves something over, the reader has its turn soon."""
+    stream = running(START)
+    putting = Putting(stream, takes=False)
+    stream.log.append(A)
+    settle()
+
+    assert (putting.yielded, putting.put) == ([1, 0], [1])
+    putting.greenlet.kill()
+
+
+def test_put_puts_the_heartbeat_off() -> None:
+    """A heartbeat is due when nothing was put for so long either."""
+    stream = running(START)
+    clock = stream.clock
+    assert isinstance(clock, FakeClock)
+    putting = Putting(stream)
+    clock.advance(9)
+    stream.log.append(A)
+    settle()
+    clock.advance(9)
+    settle()
+    assert putting.yielded == [1]
+    clock.advance(1)
+    settle()
+
+    assert putting.yielded == [1, 0]
+    putting.greenlet.kill()
+
+
+def test_nothing_put_in_doubt() -> None:
+    """Where it is not certain whose stream it is, nothing is shown before it is."""
+    stream = running(START)
+    putting = Putting(stream)
+    stream.doubtful = lambda: True
+    stream.log.append(A)
+    settle()
+
+    assert (putting.yielded, putting.put) == ([1, 1], [])
+    putting.greenlet.kill()
+
+
+@pytest.mark.parametrize("gone", [Reader.leave, Reader._drain])  # noqa: SLF001 - without its spread
+def test_nothing_put_after_leaving(gone: Callable[[Reader], None]) -> None:
+    """Who has left, or was sent away, is given nothing more."""
+    stream = running(START)
+    putting = Putting(stream)
+    stream.log.append(A)
+    gone(putting.reader)
+    settle()
+
+    assert (putting.yielded, putting.put, putting.greenlet.dead) == ([1], [], True)

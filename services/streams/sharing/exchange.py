@@ -128,7 +128,7 @@ class Exchange:
         self, stream: Stream, facts: Facts, epoch: int, deadline_s: float, *, ended_s: float, stored: int = 0
     ) -> None:
         if self._others is not None and self._keeper is not None:
-            stream.confirm = self._keeper.confirm
+            stream.confirm, stream.doubtful = self._keeper.confirm, self._keeper.doubtful
         self._publisher.publish(
             Publication(
                 stream=stream,

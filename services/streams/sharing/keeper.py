@@ -93,9 +93,13 @@ class Keeper:
         A process that was frozen would else show what another one has decided differently since.
         While the store is away rounds go on, so nobody waits.
         """
-        if self._clock.monotonic() - self._round_at > LEASE_S:
+        if self.doubtful():
             self._round.clear()
             self._round.wait(CONFIRM_S)
+
+    def doubtful(self) -> bool:
+        """Tell whether leases may have lapsed since the last round."""
+        return self._clock.monotonic() - self._round_at > LEASE_S
 
     def _run(self) -> None:
         while True:

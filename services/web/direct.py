@@ -1,0 +1,68 @@
+"""Writes a response from the hub, at the moment at which there is something to write.
+
+gunicorn asks its application for the next piece in a greenlet, which is woken for each and writes
+through a few layers. So while nothing stands in the way, frames go into the socket straight from
+the log's append. Where the socket is full, the greenlet takes over: it can wait.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gunicorn.http.wsgi import Response
+
+
+class Direct:
+    """The chunked body of one of gunicorn's responses; ``heartbeat`` is what no frames are sent as.
+
+    The socket does not wait from the first ``put`` to the next ``flush``.
+    """
+
+    def __init__(self, response: Response, heartbeat: bytes) -> None:
+        self._response = response
+        self._sock = response.sock
+        self._heartbeat = heartbeat
+        self._waits = True
+        self._timeout = response.sock.gettimeout()
+        self._rest = b""
+
+    def put(self, frames: Sequence[bytes]) -> bool:
+        """Send frames without waiting; false if some of it is left, which ``write`` will send first."""
+        chunk = self._rest + self._chunk(frames)
+        if not chunk:
+            return True
+        if self._waits:
+            self._waits = False
+            self._sock.settimeout(0.0)
+        try:
+            sent = self._sock.send(chunk)
+        except OSError:  # full, or broken: whoever waits for it will see
+            sent = 0
+        self._rest = chunk[sent:]
+        return not self._rest
+
+    def write(self, frames: Sequence[bytes]) -> None:
+        """Send what is left and then frames, however long that takes; raises OSError."""
+        self._rest += self._chunk(frames)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is left; raises OSError."""
+        if not self._waits:
+            self._waits = True
+            self._sock.settimeout(self._timeout)
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._sock.sendall(rest)
+
+    def _chunk(self, frames: Sequence[bytes]) -> bytes:
+        data = b"".join(frames) if frames else self._heartbeat
+        self._response.sent += len(data)  # the access log tells it
+        return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+def direct(start_response: Callable[..., Any] | None, heartbeat: bytes) -> Direct | None:
+    """Return what writes past gunicorn, None where it knows better: without chunks, over TLS, elsewhere."""
+    response = getattr(start_response, "__self__", None)
+    if type(response) is not Response or not response.chunked or hasattr(response.sock, "do_handshake"):
+        return None
+    return Direct(response, heartbeat)

@@ -1,0 +1,134 @@
+"""Frames that go into the socket past gunicorn."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gevent import socket, spawn
+from gunicorn.http.wsgi import Response
+
+from services.web.direct import Direct, direct
+
+BIG = bytes(2**20)
+
+
+class Wire:
+    """A response of gunicorn's, begun, over one end of a pair of sockets."""
+
+    def __init__(self, version: tuple[int, int] = (1, 1), sock: Any = None) -> None:
+        here, self.there = socket.socketpair()
+        request = SimpleNamespace(version=version, method="GET", should_close=lambda: False)
+        cfg = SimpleNamespace(protocol="http")
+        self.response = Response(request, sock or here, cfg)
+        self.response.start_response("200 OK", [("Content-Type", "x/y")])
+        self.sock = here
+
+    def heard(self) -> bytes:
+        """What has come until now."""
+        self.there.settimeout(0)
+        try:
+            return self.there.recv(2**22)
+        except BlockingIOError:
+            return b""
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    wire = Wire()
+    yield wire
+    wire.sock.close()
+    wire.there.close()
+
+
+def body(data: bytes) -> bytes:
+    """What the chunks hold."""
+    held = b""
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        held, data = held + data[: int(size, 16)], data[int(size, 16) + 2 :]
+    return held
+
+
+def made(wire: Wire, heartbeat: bytes = b"\n") -> Direct:
+    straight = direct(wire.response.start_response, heartbeat)
+    assert straight is not None
+    return straight
+
+
+def test_put(wire):
+    """Frames that come together leave as one chunk, and are counted for the access log."""
+    assert made(wire).put([b"abc", b"defghij"]) is True
+    assert wire.heard() == b"a\r\nabcdefghij\r\n"
+    assert wire.response.sent == 10
+
+
+def test_no_empty_chunk(wire):
+    """What holds nothing is not sent: an empty chunk would be the end."""
+    straight = made(wire, heartbeat=b"")
+    assert straight.put([b"", b""]) is True
+    straight.write([])
+
+    assert wire.heard() == b""
+
+
+def test_heartbeat(wire):
+    """No frames are a heartbeat."""
+    made(wire).write([])
+
+    assert wire.heard() == b"1\r\n\n\r\n"
+
+
+def test_full(wire):
+    """What a full socket does not take is kept, and goes before what comes later."""
+    straight = made(wire)
+    frames = [BIG, b"b", b"c"]
+    taken = [straight.put([frame]) for frame in frames[:2]]
+    writing = spawn(straight.write, frames[2:])
+    got = b""
+    wire.there.settimeout(5)
+    while len(body(got)) < len(BIG) + 2:
+        got += wire.there.recv(2**20)
+    writing.get(timeout=5)
+
+    assert taken == [False, False]
+    assert body(got) == b"".join(frames)
+
+
+def test_waits_again(wire):
+    """After a flush the socket waits as it did before."""
+    wire.sock.settimeout(7)
+    straight = made(wire)
+    straight.put([b"a"])
+    assert wire.sock.gettimeout() == 0
+    straight.flush()
+
+    assert wire.sock.gettimeout() == 7
+
+
+def test_broken(wire):
+    """A broken connection is told where somebody can be told."""
+    straight = made(wire)
+    wire.there.close()
+    while straight.put([BIG]):
+        pass
+    with pytest.raises(BrokenPipeError):
+        straight.flush()
+
+
+class Other(Response):
+    """A response that frames its body in its own way."""
+
+
+@pytest.mark.parametrize("kind", ["elsewhere", "1.0", "tls", "other"])
+def test_not_direct(kind):
+    """Another server, HTTP/1.0, TLS and other protocols write for themselves."""
+    wire = Wire(
+        (1, 0) if kind == "1.0" else (1, 1), SimpleNamespace(do_handshake=None) if kind == "tls" else None
+    )
+    if kind == "other":
+        wire.response.__class__ = Other
+
+    assert direct(None if kind == "elsewhere" else wire.response.start_response, b"") is None
+    wire.sock.close()
+    wire.there.close()
