@@ -229,6 +229,13 @@ class Settings(BaseSettings):
     heartbeat_s: float = setting(
         10, "GLOSS_HEARTBEAT_S", "Sent after this much silence; proxies give up from 30 s on.", unit="s", gt=0
     )
+    write_timeout_s: float = setting(
+        20,
+        "GLOSS_WRITE_TIMEOUT_S",
+        "A client that takes no byte for so long is cut; one that is slow but takes some is not.",
+        unit="s",
+        gt=0,
+    )
     json_s: float = setting(
         25,
         "GLOSS_JSON_S",

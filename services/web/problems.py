@@ -81,6 +81,9 @@ def problem_response(error: GlossError, instance: str | None = None) -> Response
         response.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
     if isinstance(error, errors.Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="gloss"'
+    if isinstance(error, errors.UpgradeRequired):  # RFC 9110, 15.5.22, and RFC 6455, 4.4
+        response.headers.update(Upgrade="websocket", Connection="Upgrade")
+        response.headers["Sec-WebSocket-Version"] = "13"
     return response
 
 
