@@ -11,6 +11,7 @@ Closing sooner, with bytes unread, would send a reset, which may overtake the cl
 """
 
 import fcntl
+import logging
 import socket
 import struct
 import sys
@@ -30,6 +31,8 @@ from wsproto.frame_protocol import CloseReason
 from services.streams.clock import Clock, Timer
 from services.web.ws.pulse import Pulse
 from services.web.ws.tolerance import Tolerance
+
+log = logging.getLogger("gloss.web")
 
 RECEIVE_BYTES = 64 * 1024
 # What one write holds: a reader that falls behind keeps that much in memory, and not all it missed.
@@ -208,7 +211,9 @@ class Connection:
                 rest = rest[sent:]
                 self.given += sent
                 self._pulse.sent()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, TimeoutError):
+                log.info("cut a WebSocket that took nothing for %g s", self._limits.write_timeout_s)
             self.cut()
             raise
 

@@ -1,10 +1,13 @@
 """Keeps a silent socket alive, and finds out when nobody is there any more."""
 
+import logging
 from typing import Protocol
 
 import gevent
 
 from services.streams.clock import Alarm, Clock, Timer
+
+log = logging.getLogger("gloss.web")
 
 PATIENCE = 2  # heartbeats that a ping may go without an answer
 
@@ -83,4 +86,5 @@ class Pulse:
             self._taken = taken
             self._wait()
         else:
+            log.info("cut a WebSocket that answered no ping for %g s", PATIENCE * self._heartbeat_s)
             self._peer.cut()

@@ -74,6 +74,13 @@ class Peer:
         """Send messages."""
         return self.send(*map(text, values))
 
+    def head(self) -> list[str]:
+        """Read the lines of a response's head."""
+        lines = []
+        while line := self._file.readline().decode("latin-1").rstrip():
+            lines.append(line)
+        return lines
+
     def frame(self) -> tuple[int, bytes]:
         """Read one frame: opcode and payload; raises GoneError, AssertionError for one that is not right."""
         first, short = self._exactly(2)
