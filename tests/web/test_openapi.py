@@ -61,7 +61,7 @@ def routes():
     install_problems(app)
     app.register_blueprint(StreamRoutes(None, USE_CASES, Keys(), None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
-    app.register_blueprint(WebSocketRoute(None, Keys()).blueprint())
+    app.register_blueprint(WebSocketRoute(None, Keys(), None).blueprint())
     app.register_blueprint(
         pages_blueprint(CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi={})
     )

@@ -12,6 +12,7 @@ import binascii
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Request, Response, request
@@ -20,8 +21,9 @@ from wsproto.utilities import generate_accept_token
 from services.errors import UpgradeRequired
 from services.streams.core import Core
 from services.web.keys import Keys, authenticate
+from services.web.tokens import Tokens
 from services.web.ws.connection import Connection, Limits
-from services.web.ws.session import CONTROL_BYTES, Session
+from services.web.ws.session import CONTROL_BYTES, Credentials, Session
 
 VERSION = "13"
 NONCE_BYTES = 16
@@ -29,10 +31,11 @@ NONCE_BYTES = 16
 
 @dataclass(frozen=True)
 class WebSocketRoute:
-    """Opens sockets; ``keys`` tells who is calling."""
+    """Opens sockets; ``keys`` and ``tokens`` tell who is calling."""
 
     core: Core
     keys: Keys
+    tokens: Tokens
 
     def blueprint(self) -> Blueprint:
         """Give it its path, for requests that ask for a WebSocket and for those that do not."""
@@ -48,8 +51,11 @@ class WebSocketRoute:
             authenticate(request, self.keys)
         accept = accept_token(request)
         self.core.drain.require_open()
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - it outlives its context
+        token_owner = partial(self.tokens.owner, asked) if "token" in request.args else None
+        credentials = Credentials(self.keys, authorization, token_owner)
         return _Switched(
-            _Body(self.core, self.keys, request.environ["gunicorn.socket"], authorization),
+            _Body(self.core, credentials, request.environ["gunicorn.socket"]),
             status=101,
             headers={"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Accept": accept},
             direct_passthrough=True,
@@ -95,11 +101,10 @@ class _Switched(Response):
 class _Body:
     """Lets the server write the head, then is the WebSocket."""
 
-    def __init__(self, core: Core, keys: Keys, sock: Any, authorization: str | None) -> None:
+    def __init__(self, core: Core, credentials: Credentials, sock: Any) -> None:
         self._core = core
-        self._keys = keys
+        self._credentials = credentials
         self._sock = sock
-        self._authorization = authorization
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield once, for the head; nothing is open before, so nothing is to be closed if it ends there."""
@@ -115,7 +120,7 @@ class _Body:
             message_s=settings.body_s,
         )
         connection = Connection(self._sock, self._core.clock, limits, most_bytes=CONTROL_BYTES)
-        session = Session(self._core, self._keys, connection, self._authorization)
+        session = Session(self._core, self._credentials, connection)
         try:
             session.run()
         except BaseException:

@@ -3,6 +3,8 @@
 Who is calling is asked anew with each op, so a key that has expired meanwhile opens nothing more.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,25 +31,51 @@ CONTROL_BYTES = 64 * 1024  # of every message but a start, which may be as long 
 UNAUTHORIZED = 4401  # from 4000 on close codes are ours: HTTP's 401
 
 
+@dataclass
+class Credentials:
+    """What a socket has shown of who is calling.
+
+    ``authorization`` is the header, or what the first message said; ``token_owner(stream_id)`` tells
+    whose a stream is by the read token in the address, and raises as ``Tokens.owner`` does.
+    """
+
+    keys: Keys
+    authorization: str | None = None
+    token_owner: Callable[[str], str | None] | None = None
+
+    @property
+    def proved(self) -> bool:
+        """Tell whether a key was shown, or none is needed."""
+        return not self.keys or self.authorization is not None
+
+    def caller(self) -> Caller:
+        """Return who is calling; raises Unauthorized, also where only a stream's token was shown."""
+        return self.keys.caller(self.authorization)
+
+    def owner(self, stream_id: str) -> str:
+        """Return as whom a stream may be read; raises Unauthorized, ForeignOrigin, StoreDownError."""
+        by_token = self.token_owner(stream_id) if self.token_owner and self.authorization is None else None
+        return by_token or self.caller().key_id
+
+
 class Session:
     """One socket, from its first message to its last."""
 
-    def __init__(self, core: Core, keys: Keys, connection: Connection, authorization: str | None) -> None:
-        """``authorization`` is the head's, found to be good, or None."""
+    def __init__(self, core: Core, credentials: Credentials, connection: Connection) -> None:
+        """Only ``run`` opens anything."""
         self._core = core
-        self._keys = keys
+        self._credentials = credentials
         self._connection = connection
-        self._authorization = authorization
         self._refs = Refs(core, connection)
         self._waiting: Timer | None = None
 
     def run(self) -> None:
         """Hear ops until the connection is over."""
         self._core.drain.watch(self._refs.told_to_stop)
-        if self._keys and self._authorization is None:
-            self._waiting = self._core.clock.later(AUTH_S, self._time_is_over)
-        else:
+        if self._credentials.proved:
             self._let_in()
+        else:
+            self._waiting = self._core.clock.later(AUTH_S, self._time_is_over)
         for message in self._connection.messages():
             self._hear(message)
 
@@ -55,8 +83,7 @@ class Session:
         """Leave every stream, wait for nothing."""
         self._core.drain.unwatch(self._refs.told_to_stop)
         self._refs.leave()
-        if self._waiting is not None:
-            self._waiting.close()
+        self._is_known()
 
     def _hear(self, message: bytes) -> None:
         ref = None
@@ -75,15 +102,18 @@ class Session:
         if op == "auth":
             self._authenticate(validated(Auth, asked).token)
             return
-        caller = self._keys.caller(self._authorization)
+        if not self._credentials.proved and self._credentials.token_owner is None:
+            raise Unauthorized("Say who is calling in the header or in the first message.")
         if size > CONTROL_BYTES and op != "start":
             raise BodyTooLarge("Only a start may be so long.", limit=CONTROL_BYTES)
         match op:
             case "start":
-                self._start(validated(Start, asked), caller, large=size > CONTROL_BYTES)
+                self._start(validated(Start, asked), large=size > CONTROL_BYTES)
             case "resume":
                 given = validated(Resume, asked)
-                self._refs.serve(given.ref, partial(self._resumed, given, caller))
+                owner = self._credentials.owner(given.stream)
+                self._is_known()
+                self._refs.serve(given.ref, partial(self._resumed, given, owner))
             case "cancel":
                 self._connection.bother()
                 self._refs.cancel(validated(Cancel, asked).ref)
@@ -92,15 +122,20 @@ class Session:
                 raise InvalidInput(errors=[{"field": "op", "problem": problem}])
 
     def _authenticate(self, token: str) -> None:
-        authorization = f"Bearer {token}"
-        self._keys.caller(authorization)
-        self._authorization = authorization
-        if self._waiting is not None:
-            self._waiting.close()
+        shown = Credentials(self._credentials.keys, f"Bearer {token}")
+        shown.caller()
+        self._credentials = shown
         self._connection.bother()
+        self._is_known()
         self._let_in()
 
+    def _is_known(self) -> None:
+        """Wait for no key any more."""
+        if self._waiting is not None:
+            self._waiting.close()
+
     def _let_in(self) -> None:
+        """Take requests that are as long as a body: whoever may start something has shown who it is."""
         self._connection.most_bytes = max(CONTROL_BYTES, self._core.settings.max_body_bytes)
 
     def _time_is_over(self) -> None:
@@ -109,7 +144,8 @@ class Session:
     def _turn_away(self, why: bytes | None = None) -> None:
         self._connection.close(UNAUTHORIZED, "say who is calling", last=why)
 
-    def _start(self, given: Start, caller: Caller, *, large: bool) -> None:
+    def _start(self, given: Start, *, large: bool) -> None:
+        caller = self._credentials.caller()
         use_case = self._core.use_cases.get(given.use_case)
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
@@ -119,8 +155,8 @@ class Session:
     def _begun(self, given: Start, use_case: UseCase, caller: Caller) -> Reader:
         return Reader(begin(self._core, use_case, given.body, caller, key=given.idempotency_key))
 
-    def _resumed(self, given: Resume, caller: Caller) -> Reader:
-        reader = Reader(self._core.streams.get(given.stream, caller.key_id), after=given.after)
+    def _resumed(self, given: Resume, owner: str) -> Reader:
+        reader = Reader(self._core.streams.get(given.stream, owner), after=given.after)
         try:
             _check(reader)
         except BaseException:

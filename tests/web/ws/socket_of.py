@@ -20,28 +20,29 @@ HANDSHAKE = {
 }
 
 
-def handshake(
+def handshake(  # noqa: PLR0913 - a request has that many parts
     stage: Stage,
     sock: Any = None,
     *,
     method: str = "GET",
     version: str = "1.1",
     key: str | None = None,
+    query: str = "",
     **headers: str,
 ) -> Reply:
     """Ask for a WebSocket; underscores in names become hyphens, an empty value leaves the header out."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = {name: value for name, value in {**HANDSHAKE, **given}.items() if value}
     environ = {"gunicorn.socket": sock, "SERVER_PROTOCOL": f"HTTP/{version}"}
-    return stage.call(method, "/v1/ws", headers=sent, environ=environ, key=key)
+    return stage.call(method, f"/v1/ws{query}", headers=sent, environ=environ, key=key)
 
 
 @contextmanager
-def socket_of(stage: Stage, *, key: str | None = None) -> Iterator[Peer]:
+def socket_of(stage: Stage, **shown: str) -> Iterator[Peer]:
     """Open one; when the block ends the client leaves, and the server has done with it."""
     ours, theirs = socket.socketpair()
     peer = Peer(theirs)
-    serving = gevent.spawn(_serve, handshake(stage, ours, key=key), ours)
+    serving = gevent.spawn(_serve, handshake(stage, ours, **shown), ours)
     settle()
     try:
         yield peer

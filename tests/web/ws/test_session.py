@@ -1,5 +1,6 @@
 """Ops and refs: what is said over a WebSocket of the real app, with a scripted provider behind it."""
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -486,13 +487,69 @@ def test_somebody_elses_stream_is_not_there():
         assert peer.say(resume(stream)).told("r")[-1]["reason"] == "stop"
 
 
+def with_token(stage: Stage, stream: str, **fields: str) -> str:
+    """A query with a read token for this stream."""
+    asked = stage.call("POST", f"/v1/streams/{stream}/token", key=KEY, data=json.dumps(fields))
+    return f"?token={asked.json()['token']}"
+
+
+def test_a_read_token_reads_and_cancels_its_stream():
+    """It stands in the address, and nothing else need be said."""
+    stage = Stage(whole("Hello", Gate()), settings=KEYED)
+    stream = stage.post(key=KEY, options={"on_disconnect": "finish"}).stream
+    with socket_of(stage, query=with_token(stage, stream)) as peer:
+        peer.say(resume(stream)).until("r", "text")
+        stage.clock.advance(AUTH_S)
+        settle()
+        assert peer.say(cancel("r")).told("r")[-1]["reason"] == "cancelled"
+
+
+@pytest.mark.parametrize("op", [start(), resume("x" * 22), {"op": "resume", "ref": "r", "stream": "y" * 22}])
+def test_a_read_token_opens_nothing_else(op):
+    """It starts nothing, and reads no other stream; whoever tries is turned away."""
+    stage = Stage(settings=KEYED)
+    stream = stage.post(key=KEY).events()[0]["stream"]
+    with socket_of(stage, query=with_token(stage, stream)) as peer:
+        assert slug(peer.say(op).hear()) == "unauthorized"
+        assert peer.goodbye() == 4401
+
+
+def test_a_token_that_was_not_used_yet_is_nobodys_word():
+    """Whoever only shows something in the address is turned away in time, and has short messages."""
+    stage = Stage(settings=KEYED)
+    with socket_of(stage, query="?token=forged") as peer:
+        stage.clock.advance(AUTH_S)
+        assert peer.goodbye() == 4401
+    with socket_of(stage, query="?token=forged") as peer:
+        sending = gevent.spawn(peer.say, resume("x" * CONTROL_BYTES))
+        assert peer.goodbye() == 1009
+        sending.join()
+
+
+def test_a_token_of_another_page_opens_nothing():
+    """A token may be bound to an origin."""
+    stage = Stage(settings=KEYED)
+    stream = stage.post(key=KEY).events()[0]["stream"]
+    with socket_of(stage, query=with_token(stage, stream, origin="https://app.example")) as peer:
+        assert slug(peer.say(resume(stream)).hear()) == "foreign-origin"
+
+
+def test_a_key_counts_more_than_a_token():
+    """As soon as one has been said."""
+    stage = Stage(settings=KEYED)
+    first, second = (stage.post(key=KEY).events()[0]["stream"] for _ in range(2))
+    with socket_of(stage, query=with_token(stage, first)) as peer:
+        peer.say(auth(KEY))
+        assert peer.say(resume(second)).told("r")[-1]["reason"] == "stop"
+
+
 def test_a_key_that_expires_opens_nothing_more():
     """It is asked for with each op, not once per socket."""
     days = [date(2026, 1, 1)]
     key, entry = new_key("short", expires=date(2026, 1, 2))
     keys = parse_keys([entry.line()], today=lambda: days[-1])
     stage = Stage()
-    blueprint = WebSocketRoute(stage.core, keys).blueprint()
+    blueprint = WebSocketRoute(stage.core, keys, stage.app.extensions["gloss.tokens"]).blueprint()
     stage.app = Flask(__name__, static_folder=None)
     stage.app.register_blueprint(blueprint)
     with socket_of(stage, key=key) as peer:
