@@ -18,6 +18,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── UnsupportedMediaType          415  unsupported-media-type
     ├── InvalidInput                  422  invalid-input
     ├── IdempotencyMismatch           422  idempotency-mismatch
+    ├── UpgradeRequired               426  upgrade-required
     ├── Internal                      500  internal
     ├── Overloaded                    503  overloaded
     ├── ShuttingDown                  503  shutting-down
@@ -215,6 +216,17 @@ class IdempotencyMismatch(GlossError):
     title = "This key was used for another request"
     meaning = (
         "An `Idempotency-Key` stands for one path and body for 24 hours; take another for another request."
+    )
+
+
+class UpgradeRequired(GlossError):
+    """A WebSocket is to be opened, and this request does not open one."""
+
+    status = 426
+    slug = "upgrade-required"
+    title = "Only a WebSocket is spoken here"
+    meaning = (
+        "Open it as RFC 6455 says: HTTP/1.1, `Upgrade: websocket`, `Sec-WebSocket-Version: 13` and a key."
     )
 
 

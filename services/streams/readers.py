@@ -41,6 +41,12 @@ class Reader:
         stream.log.watch(self._appended)
         stream.presence.enter()
 
+    @property
+    def at_end(self) -> bool:
+        """Tell whether the stream's end has been yielded."""
+        log = self.stream.log
+        return log.end is not None and self._after == log.last_id
+
     def batches(
         self, frame: Callable[[bytes], bytes] | None, heartbeat_s: float, put: Put | None = None
     ) -> Iterator[list[bytes]]:
@@ -117,9 +123,10 @@ class Reader:
 
     def drain(self) -> None:
         """Send the reader away, within a few seconds: the stream can be read on elsewhere."""
-        self.stream.clock.later(random.uniform(0, SPREAD_S), self._drain)  # noqa: S311 - a spread
+        self.stream.clock.later(random.uniform(0, SPREAD_S), self.send_away)  # noqa: S311 - a spread
 
-    def _drain(self) -> None:
+    def send_away(self) -> None:
+        """Send the reader away now; called from the hub too."""
         self.drained = self._gone = True
         self._signal.set()
 

@@ -188,7 +188,10 @@ def _share(response: Response, origin: str | None, origins: frozenset[str]) -> N
 def _proxy_scheme(request: Request) -> str | None:
     """Return what the last proxy says the client spoke; earlier words are the client's own."""
     said = request.headers.get("X-Forwarded-Proto")
-    return said.rpartition(",")[2].strip().lower() if said else None
+    if not said:
+        return None
+    scheme = said.rpartition(",")[2].strip().lower()
+    return {"ws": "http", "wss": "https"}.get(scheme, scheme)  # as some say of a WebSocket's handshake
 
 
 def _scheme(request: Request) -> str:

@@ -120,9 +120,15 @@ def authenticate(request: Request, keys: Keys, *, scope: str | None = None) -> C
     Raises ``Unauthorized``, or ``Forbidden`` where the key does not have the ``scope``.
     """
     caller = keys.caller(request.headers.get("Authorization"))
-    if scope is not None and not caller.may(scope):
-        raise Forbidden(f"This key does not have the scope `{scope}`.")
+    if scope is not None:
+        check_scope(caller, scope)
     return caller
+
+
+def check_scope(caller: Caller, scope: str) -> None:
+    """Raise ``Forbidden`` where the caller's key does not have the ``scope``."""
+    if not caller.may(scope):
+        raise Forbidden(f"This key does not have the scope `{scope}`.")
 
 
 def digest_of(key: str) -> bytes:

@@ -14,6 +14,7 @@ NAMED = (*PRIVATE, 404, 503)
 WITH_STORE = (*NAMED, 408, 413, 415, 422)
 READS = (*NAMED, 406, 422, 502, 504)
 STARTS = (*READS, 408, 409, 413, 415)
+SOCKET = (*PRIVATE, 426, 503)
 PUBLIC = (400, 403, 405, 500)
 
 
@@ -32,6 +33,7 @@ def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> 
             **_start_paths(use_cases),
             **_stream_paths(),
             **_session_paths(),
+            **_socket_paths(),
             **_public_paths(),
         },
         "components": {
@@ -115,6 +117,13 @@ def _session_paths() -> Json:
             "get": _operation("read-session", "Look at a session", found, NAMED),
             "delete": _operation("forget-session", "Forget a session", gone, NAMED),
         },
+    }
+
+
+def _socket_paths() -> Json:
+    opened = {"101": {"description": "A WebSocket: ops go out, events come back with the `ref` of their op"}}
+    return {
+        "/v1/ws": {"get": _operation("open-websocket", "Several streams over one WebSocket", opened, SOCKET)},
     }
 
 

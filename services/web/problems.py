@@ -52,15 +52,23 @@ PAGE = """<!doctype html>
 def install_problems(app: Flask) -> None:
     """Answer every error of the app with its problem, and serve a page about each."""
     app.register_error_handler(GlossError, problem_response)
-    app.register_error_handler(StoreDownError, _without_store)
+    app.register_error_handler(StoreDownError, _failed)
     app.register_error_handler(HTTPException, _from_werkzeug)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, _failed)
     app.register_blueprint(_pages())
 
 
-def _without_store(_error: StoreDownError) -> Response:
-    """Say that it is not the caller's fault, and soon over: running streams go on without the store."""
-    return problem_response(Overloaded("The store cannot be reached.", retry_after_s=1))
+def as_problem(error: Exception) -> GlossError:
+    """Return what a caller is told of an error; one of ours is logged.
+
+    That the store is away is nobody's fault here, and soon over: running streams go on without it.
+    """
+    if isinstance(error, GlossError):
+        return error
+    if isinstance(error, StoreDownError):
+        return Overloaded("The store cannot be reached.", retry_after_s=1)
+    log_unexpected(error)
+    return errors.Internal()
 
 
 def problem_response(error: GlossError, instance: str | None = None) -> Response:
@@ -71,6 +79,9 @@ def problem_response(error: GlossError, instance: str | None = None) -> Response
         response.headers["Retry-After"] = error.retry_after
     if isinstance(error, errors.Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="gloss"'
+    if isinstance(error, errors.UpgradeRequired):  # RFC 9110, 15.5.22, and RFC 6455, 4.4
+        response.headers.update(Upgrade="websocket", Connection="Upgrade")
+        response.headers["Sec-WebSocket-Version"] = "13"
     return response
 
 
@@ -90,16 +101,15 @@ def slugs() -> dict[str, type[GlossError]]:
 def _from_werkzeug(error: HTTPException) -> Response:
     status = error.code or SERVER_FAULT
     if status >= SERVER_FAULT:
-        return _unexpected(error)
+        return _failed(error)
     response = problem_response(BY_STATUS.get(status, errors.MalformedBody)())
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
 
 
-def _unexpected(error: Exception) -> Response:
-    log_unexpected(error)
-    return problem_response(errors.Internal())
+def _failed(error: Exception) -> Response:
+    return problem_response(as_problem(error))
 
 
 def _pages() -> Blueprint:

@@ -12,16 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.errors import InvalidInput, NotFound
 from services.events import Error, Event, Finish
-from services.streams.claims import Wish
 from services.streams.core import Core
-from services.streams.open import open_stream
 from services.streams.readers import Reader
 from services.streams.stream import Stream
 from services.streams.use_case import UseCase
+from services.web.begin import begin
 from services.web.bodies import read_json
 from services.web.body import StreamBody
 from services.web.hangup import HangUp
-from services.web.keys import ANONYMOUS, Caller, Keys, authenticate
+from services.web.keys import Keys, authenticate
 from services.web.tokens import Tokens
 from services.web.validation import validated
 from services.wire import json as whole
@@ -29,8 +28,6 @@ from services.wire.encoding import Encoding
 from services.wire.negotiation import JSON, negotiate
 
 LATE_S = 1.0  # what was shown by another process is stored within 50 ms, and here a little later
-LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
-MOST_CHOSEN = 255
 ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
@@ -72,20 +69,10 @@ class StreamRoutes:
         encoding = negotiate(request.headers.get("Accept"))
         settings = self.core.settings
         body = read_json(request, max_bytes=settings.max_body_bytes, within_s=settings.body_s)
-        given = validated(use_case.input, body)
         patience_s = settings.json_s if encoding is JSON else None
-        check_chosen_key("options.supersedes", given.options.supersedes, caller)
-        wish = self._wish(caller, name, body)
-        stream = open_stream(
-            self.core, use_case, given, owner=caller.key_id, patience_s=patience_s, wish=wish
-        )
-        return self._answer(stream, encoding, after=0)
-
-    def _wish(self, caller: Caller, name: str, body: dict[str, Any]) -> Wish | None:
-        """Return the caller's idempotency key with what it stands for."""
         key = request.headers.get("Idempotency-Key")
-        check_chosen_key("Idempotency-Key", key, caller)
-        return None if key is None else Wish(key=key, path=name, body=body)
+        stream = begin(self.core, use_case, body, caller, key=key, patience_s=patience_s)
+        return self._answer(stream, encoding, after=0)
 
     def read(self, stream_id: str) -> Response:
         """Read a stream again, from the event after the one named."""
@@ -168,14 +155,6 @@ class StreamRoutes:
             content_type=whole.PROBLEM_TYPE if failed else whole.CONTENT_TYPE,
             headers=_headers(stream),
         )
-
-
-def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:
-    """Refuse a key that others could guess where all callers are one; raises InvalidInput."""
-    least = LEAST_FOR_ANYBODY if caller is ANONYMOUS else 1
-    if key is not None and not (least <= len(key) <= MOST_CHOSEN and key.isprintable()):
-        problem = f"must have {least} to {MOST_CHOSEN} printable characters"
-        raise InvalidInput(errors=[{"field": field, "problem": problem}])
 
 
 class _Streamed(Response):

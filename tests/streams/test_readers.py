@@ -380,7 +380,7 @@ def test_nothing_put_in_doubt() -> None:
     putting.greenlet.kill()
 
 
-@pytest.mark.parametrize("gone", [Reader.leave, Reader._drain])  # noqa: SLF001 - without its spread
+@pytest.mark.parametrize("gone", [Reader.leave, Reader.send_away])
 def test_nothing_put_after_leaving(gone: Callable[[Reader], None]) -> None:
     """Who has left, or was sent away, is given nothing more."""
     stream = running(START)

@@ -1,0 +1,44 @@
+"""From a body to a stream, whatever the body came in: a POST, or a message of a WebSocket."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.errors import InvalidInput
+from services.streams.claims import Wish
+from services.streams.core import Core
+from services.streams.open import open_stream
+from services.streams.stream import Stream
+from services.streams.use_case import UseCase
+from services.web.keys import ANONYMOUS, Caller
+from services.web.validation import validated
+
+LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
+MOST_CHOSEN = 255
+
+
+def begin(  # noqa: PLR0913 - what a request brings
+    core: Core,
+    use_case: UseCase,
+    body: Mapping[str, Any],
+    caller: Caller,
+    *,
+    key: str | None,
+    patience_s: float | None = None,
+) -> Stream:
+    """Start what the body asks for, or return what its idempotency key began.
+
+    Raises InvalidInput, and what ``open_stream`` raises.
+    """
+    given = validated(use_case.input, body)
+    check_chosen_key("options.supersedes", given.options.supersedes, caller)
+    check_chosen_key("Idempotency-Key", key, caller)
+    wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
+    return open_stream(core, use_case, given, owner=caller.key_id, patience_s=patience_s, wish=wish)
+
+
+def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:
+    """Refuse a key that others could guess where all callers are one; raises InvalidInput."""
+    least = LEAST_FOR_ANYBODY if caller is ANONYMOUS else 1
+    if key is not None and not (least <= len(key) <= MOST_CHOSEN and key.isprintable()):
+        problem = f"must have {least} to {MOST_CHOSEN} printable characters"
+        raise InvalidInput(errors=[{"field": field, "problem": problem}])

@@ -1,0 +1,138 @@
+"""The streams of one socket, by the refs that their caller gave them.
+
+Each has a greenlet of its own, so one that is slow to open, or has much to tell, holds up neither a
+cancel nor the others. They share the socket's writes, piece by piece.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+
+import gevent
+from gevent.lock import Semaphore
+from gevent.pool import Group
+
+from services.errors import InvalidInput, NotFound, Overloaded, ShuttingDown
+from services.streams.clock import Timer
+from services.streams.core import Core
+from services.streams.readers import SPREAD_S, Reader
+from services.web.problems import as_problem
+from services.web.ws.connection import Connection
+from services.web.ws.served import Served
+from services.wire.message import DRAIN, refusal
+
+MOST_REFS = 100  # the least that HTTP/2 recommends for one connection (RFC 9113, 6.5.2)
+SENT_AWAY_S = 1.0  # for readers to send what they have, and for other processes to know of it
+GOING_AWAY, SERVICE_RESTART = 1001, 1012  # as IANA's registry of close codes has them
+
+
+class Refs:
+    """Those that are in use, and what becomes of them when the socket or the process ends."""
+
+    def __init__(self, core: Core, connection: Connection) -> None:
+        self._core = core
+        self._connection = connection
+        self._used: dict[str, Served] = {}
+        self._ended: deque[str] = deque(maxlen=MOST_REFS)
+        self._greenlets = Group()
+        self._telling = 0
+        self._one_large = Semaphore()
+        self._stopping = False
+        self._sent_away = False
+        self._leaving: Timer | None = None
+
+    def serve(self, ref: str, opening: Callable[[], Reader], *, large: bool = False) -> None:
+        """Tell under this ref what the reader gets; waits while another ``large`` one is being opened.
+
+        So what a socket asks for weighs little more than two bodies at a time. Raises InvalidInput
+        for a ref in use, Overloaded, and ShuttingDown where the socket is about to be closed.
+        """
+        if self._sent_away:
+            raise ShuttingDown
+        if ref in self._used:
+            raise InvalidInput(errors=[{"field": "ref", "problem": "is in use on this socket"}])
+        if len(self._used) >= MOST_REFS:
+            raise Overloaded("This socket has as many streams as one may.", limit=MOST_REFS, retry_after_s=1)
+        if large:
+            self._one_large.acquire()
+        self._used[ref] = served = Served(ref, opening)
+        self._telling += 1
+        self._greenlets.spawn(self._serve, served, self._one_large.release if large else _nothing)
+
+    def cancel(self, ref: str) -> None:
+        """End the stream of a ref, if it has not ended; raises NotFound for a ref that was not used."""
+        if ref in self._used:
+            self._used[ref].cancel()
+        elif ref not in self._ended:  # else the end and the cancel crossed
+            raise NotFound("No stream of this socket has this ref.")
+
+    def told_to_stop(self) -> None:
+        """Send the socket on to another process within a few seconds; without one, close it when it is done.
+
+        Called from the hub too.
+        """
+        if self._core.exchange.is_shared:
+            spread_s = random.uniform(0, SPREAD_S)  # noqa: S311 - a spread
+            self._leaving = self._core.clock.later(spread_s, self._leave_soon)
+        else:
+            self._stopping = True
+            gevent.spawn(self._close_when_done)
+
+    def leave(self) -> None:
+        """Leave every stream: the socket is gone."""
+        if self._leaving is not None:
+            self._leaving.close()
+        for served in self._used.values():
+            served.leave()
+
+    def _serve(self, served: Served, opened: Callable[[], object]) -> None:
+        try:
+            self._tell(served, opened)
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever goes wrong has its answer
+            self._free(served)
+            self._connection.bother()
+            self._connection.send([refusal(served.ref, as_problem(error).problem())])
+        finally:
+            self._free(served)
+            self._telling -= 1
+            self._close_when_done()
+
+    def _tell(self, served: Served, opened: Callable[[], object]) -> None:
+        try:
+            reader = served.open()
+        finally:
+            opened()
+        with closing(reader):
+            heartbeat_s = self._core.settings.heartbeat_s
+            served.tell(reader, self._connection.send, heartbeat_s, partial(self._free, served))
+            if (
+                reader.stream.log.broken
+            ):  # it goes on elsewhere: as with a response that is cut, read it again
+                self._leave_soon()
+
+    def _free(self, served: Served) -> None:
+        if self._used.get(served.ref) is served:
+            del self._used[served.ref]
+            self._ended.append(served.ref)
+
+    def _leave_soon(self) -> None:
+        gevent.spawn(self._send_away)
+
+    def _send_away(self) -> None:
+        if self._sent_away:
+            return
+        self._sent_away = True
+        for served in self._used.values():
+            served.send_away()
+        self._greenlets.join(SENT_AWAY_S)
+        self._connection.close(SERVICE_RESTART, "go on elsewhere", last=DRAIN)
+
+    def _close_when_done(self) -> None:
+        if self._stopping and not self._telling:
+            self._connection.close(GOING_AWAY, "the process was told to stop")
+
+
+def _nothing() -> None:
+    """Nobody waits."""

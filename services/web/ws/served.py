@@ -1,0 +1,71 @@
+"""One ref of a socket: its stream is opened, and what its reader gets is sent, to the end."""
+
+from collections.abc import Callable
+
+from services.streams.readers import Reader
+from services.web.body import SETTLE_S
+from services.wire.message import beginning, message
+
+Send = Callable[[list[bytes]], bool]
+
+
+class Served:
+    """From the op that named the ref until its stream has ended, or the socket has.
+
+    What happens to it while its stream is still being opened holds as soon as it is.
+    """
+
+    def __init__(self, ref: str, opening: Callable[[], Reader]) -> None:
+        """``opening()`` may take its time, and raises what the caller is to be told."""
+        self.ref = ref
+        self._opening: Callable[[], Reader] | None = opening
+        self._reader: Reader | None = None
+        self._cancelled = False
+        self._left = False
+        self._sent_away = False
+
+    def open(self) -> Reader:
+        """Open the stream, once; the caller closes the reader."""
+        if self._opening is None:
+            raise RuntimeError("it was opened already")
+        self._reader = reader = self._opening()
+        self._opening = None  # it holds all that the caller sent
+        if self._cancelled:
+            reader.stream.stop("cancelled")
+        if self._left:
+            reader.leave()
+        return reader
+
+    def tell(self, reader: Reader, send: Send, heartbeat_s: float, at_end: Callable[[], None]) -> None:
+        """Send every event, until the end or until the reader or the socket has left.
+
+        ``at_end`` is called before the end is sent: whoever has it may use the ref again.
+        """
+        begin = beginning(self.ref)
+        for lines in reader.batches(None, heartbeat_s):  # the socket's heartbeat is its own
+            if reader.at_end:
+                at_end()
+            if not send([message(begin, line) for line in lines]) or reader.at_end:
+                return
+            if self._sent_away:
+                reader.send_away()
+        if reader.drained:
+            reader.stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
+
+    def cancel(self) -> None:
+        """End its stream for everybody."""
+        self._cancelled = True
+        if self._reader is not None:
+            self._reader.stream.stop("cancelled")
+
+    def leave(self) -> None:
+        """Note that the socket is gone; what that does to the stream is the stream's to know."""
+        self._left = True
+        if self._reader is not None:
+            self._reader.leave()
+
+    def send_away(self) -> None:
+        """Let it be read on elsewhere; one that is being opened tells first how its stream is called."""
+        self._sent_away = True
+        if self._reader is not None:
+            self._reader.send_away()
