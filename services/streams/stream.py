@@ -40,7 +40,8 @@ class Stream:
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
     ``is_copy`` is true where another process makes it.
     ``confirm()`` returns when it is known that this process still is who makes it.
-    ``settle(s)`` waits at most so long until other processes know what the log holds now.
+    ``settle(s)`` waits at most so long until other processes know what the log holds now, and tells
+    whether they do.
     """
 
     id: str
@@ -54,7 +55,7 @@ class Stream:
     own_cap: bool = False
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
-    settle: Callable[[float], None] = lambda _seconds: None
+    settle: Callable[[float], bool] = lambda _seconds: True
     confirm: Callable[[], None] = lambda: None
     interrupt: Callable[[BaseException], None] | None = None
 

@@ -53,17 +53,24 @@ class StreamBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came in one piece as one piece; the first item takes the head with it."""
-        heartbeat = self._encoding.heartbeat
         yield b""
+        yield from self._read()
+        while self._reader.drained:
+            # Who goes on elsewhere must find there what it has seen here; else it stays as long as we do.
+            if self._encoding.drain is not None and self._stream.settle(SETTLE_S):
+                yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
+                return
+            self._reader.stay()
+            yield from self._read()
+        if not self._ends_well():
+            self._cut()
+
+    def _read(self) -> Iterator[bytes]:
+        heartbeat = self._encoding.heartbeat
         for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s):
             data = frames[0] if len(frames) == 1 else b"".join(frames) if frames else heartbeat
             if data:
                 yield data
-        if self._reader.drained and self._encoding.drain is not None:
-            self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
-            yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
-        elif not self._ends_well():
-            self._cut()
 
     def _ends_well(self) -> bool:
         """Tell whether what was read is all that there is, and the body says so."""

@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.errors import InvalidInput, NotFound
+from services.errors import InvalidInput, NotFound, ShuttingDown
 from services.events import Error, Event, Finish
 from services.streams.claims import Wish
 from services.streams.core import Core
@@ -22,6 +22,7 @@ from services.web.bodies import read_json
 from services.web.body import StreamBody
 from services.web.hangup import HangUp
 from services.web.keys import ANONYMOUS, Caller, Keys, authenticate
+from services.web.problems import problem_response
 from services.web.tokens import Tokens
 from services.web.validation import validated
 from services.wire import json as whole
@@ -158,6 +159,8 @@ class StreamRoutes:
         with closing(Reader(stream)) as reader, closing(HangUp(request.environ, reader.leave)):
             for _ in reader.batches(JSON.frame, self.core.settings.heartbeat_s):
                 pass
+        if stream.log.broken:
+            return _elsewhere(stream)
         if stream.log.end is None:
             return Response(status=204)  # the caller has left; nobody reads this
         events, lines = stream.log.after(0), stream.log.lines(0)
@@ -168,6 +171,14 @@ class StreamRoutes:
             content_type=whole.PROBLEM_TYPE if failed else whole.CONTENT_TYPE,
             headers=_headers(stream),
         )
+
+
+def _elsewhere(stream: Stream) -> Response:
+    """Say where the answer will be: this process has let go of it, or lost it."""
+    problem = ShuttingDown("Another process goes on with it: read `instance`.", retry_after_s=1)
+    response = problem_response(problem, stream.url)
+    response.headers.update(_headers(stream))
+    return response
 
 
 def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:

@@ -229,6 +229,34 @@ def test_a_process_that_stops_sends_its_readers_on() -> None:
     assert [json.loads(line)["id"] for line in b"".join(rest).splitlines()] == [3, 4]
 
 
+def test_nobody_is_sent_to_where_nothing_is() -> None:
+    """While the store is away a reader stays, and gets the rest here."""
+    pair, gate, reply = held_pair()
+    got: list[bytes] = []
+    pair.here.shared.away = True
+    pair.here.core.drain.begin()
+    greenlet = reading(reply, got)
+    gate.set()
+    pair.passes(SPREAD_S)
+    greenlet.join(2)
+    assert [json.loads(line)["type"] for line in b"".join(got).splitlines()] == [
+        "start", "text", "text", "finish",
+    ]  # fmt: skip
+
+
+def test_a_json_answer_whose_process_stops_is_not_taken_for_nothing() -> None:
+    """It cannot be read on elsewhere: its caller is told why it did not come, and how to go on."""
+    pair = Pair(says=whole("Hello", Gate()), settings={"grace_s": 1})
+    asking = gevent.spawn(pair.here.post, accept=JSON, options={"on_disconnect": "finish"})
+    pair.mirrored()
+    pair.here.core.drain.begin()
+    pair.passes(2)
+    reply = asking.get(timeout=1)
+    problem = reply.json()
+    assert (reply.status, problem["type"]) == (503, "/problems/shutting-down")
+    assert problem["instance"] == f"/v1/streams/{reply.stream}"
+
+
 def test_one_key_is_one_stream_in_all_processes() -> None:
     """A second POST with the same key, there, joins the first one's stream and asks nobody."""
     pair = Pair()
