@@ -5,6 +5,7 @@ import json
 import gevent
 import pytest
 
+from services.streams.claims import LOST_S
 from services.streams.presence import OnDisconnect
 from services.streams.readers import HELD_S, SPREAD_S
 from services.streams.sharing.facts import key_of
@@ -277,6 +278,21 @@ def again(stage: Stage, text: str = "hello") -> Reply:
     )
 
 
+def test_a_key_whose_stream_is_not_stored_yet_is_joined() -> None:
+    """Where the store is slow the loser of a race waits: nothing is lost yet."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate))
+    storing = pair.here.shared.hold("append_all")
+    first = again(pair.here)
+    pair.passes(1)
+    asking = gevent.spawn(again, pair.there)
+    pair.passes(1)
+    assert not asking.ready()
+    storing.set()
+    pair.mirrored()
+    assert asking.get(timeout=1).stream == first.stream
+
+
 def test_a_lost_answer_is_not_made_again() -> None:
     """Where a crash took a stream with its log, its key says so instead of billing twice."""
     pair = Pair()
@@ -286,8 +302,8 @@ def test_a_lost_answer_is_not_made_again() -> None:
     pair.store.put(key_of(str(first.stream)), b"", 0)
     pair.passes(1)
     asking = gevent.spawn(again, pair.there)
-    pair.mirrored()
-    reply = asking.get()
+    pair.passes(LOST_S + 1)
+    reply = asking.get(timeout=1)
     assert (reply.status, reply.json()["type"]) == (502, "/problems/provider-incomplete")
 
 
@@ -299,6 +315,18 @@ def test_a_later_stream_supersedes_an_earlier_one_elsewhere() -> None:
     pair.there.post(options={"supersedes": KEY})
     pair.mirrored()
     assert first.events()[-1]["reason"] == "superseded"
+
+
+def test_a_turn_that_runs_elsewhere_can_be_superseded() -> None:
+    """Its end is heard of at once, and the session is free for the turn that takes its place."""
+    pair = Pair(says=whole("Hello", Gate()))
+    first = pair.here.post("diary", options={"supersedes": KEY, "on_disconnect": "finish"})
+    session = json.loads(next(first.pieces).splitlines()[0])["session"]
+    pair.mirrored()
+    asking = gevent.spawn(pair.there.post, "diary", session=session, options={"supersedes": KEY})
+    pair.mirrored()
+    second = asking.get(timeout=1)
+    assert (second.status, first.events()[-1]["reason"]) == (200, "superseded")
 
 
 def test_a_session_goes_on_elsewhere() -> None:
