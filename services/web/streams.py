@@ -100,6 +100,8 @@ class StreamRoutes:
 
     def _read(self, stream: Stream, encoding: Encoding, after: int) -> Response:
         if encoding is not JSON and stream.log.end is not None and after == stream.log.last_id:
+            if stream.torn:  # what the reader has under this number may be something else
+                raise NotFound("The stream broke off; what you have of it may not be what is kept.")
             return Response(status=204)
         if request.method == "HEAD":  # a body that is never asked for must not hold a reader
             return Response(content_type=encoding.content_type, headers=_headers(stream))

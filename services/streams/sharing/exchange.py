@@ -13,7 +13,7 @@ from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
 from services.streams.sharing.follower import Deliver, Follower
 from services.streams.sharing.keeper import LEASE_S, Keeper
-from services.streams.sharing.post import Message, Post, decode
+from services.streams.sharing.post import Asked, Message, Post, decode
 from services.streams.sharing.publisher import Publication, Publisher
 from services.streams.sharing.remote import Count, Events, Others, Remote
 from services.streams.stream import Stream
@@ -51,7 +51,7 @@ class Exchange:
         self._events = events
         self._local = local
         self._publisher = Publisher(store, clock, lost)
-        self._others = _others(shared, clock, self.inbox, self._receive) if shared else None
+        self._others = _others(shared, clock, self.inbox, self._receive, self._asked) if shared else None
         self.remote = Remote(store, clock, events=events, count=count, others=self._others)
         self._keeper: Keeper | None = None
 
@@ -105,7 +105,7 @@ class Exchange:
 
     def go_on(self, stream: Stream, facts: Facts, epoch: int, deadline_s: float) -> None:
         """Publish a stream that was taken over: what its log holds now is stored already."""
-        facts = msgspec.structs.replace(facts, inbox=self.inbox, handed=None)
+        facts = msgspec.structs.replace(facts, inbox=self.inbox, handed=None, torn=stream.torn)
         stored = stream.log.last_id
         self._publish(stream, facts, epoch, deadline_s, ended_s=facts.kept_s, stored=stored)
 
@@ -162,6 +162,9 @@ class Exchange:
         elif message.op in {"present", "absent"}:
             self._keeper.heard(message, stream.presence)
 
+    def _asked(self, stream_id: str, by: str | None) -> None:
+        self.remote.looked_after(stream_id, by)
 
-def _others(shared: Shared, clock: Clock, inbox: str, receive: Deliver) -> Others:
-    return Others(Follower(shared, clock, inbox, receive), Post(shared, clock, inbox))
+
+def _others(shared: Shared, clock: Clock, inbox: str, receive: Deliver, asked: Asked) -> Others:
+    return Others(Follower(shared, clock, inbox, receive), Post(shared, clock, inbox, asked))

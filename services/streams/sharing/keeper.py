@@ -89,7 +89,7 @@ class Keeper:
         if message.op == "absent":
             guest = self._guests.pop(key, None)
             if guest is not None:
-                guest.presence.leave()
+                guest.presence.leave(held_s=message.held_s)
         elif key in self._guests:
             self._guests[key].heard_at = self._clock.monotonic()
         else:

@@ -136,7 +136,7 @@ class Publisher:
         if publication is None or not self._settle(publication, seconds):
             return False
         del self._open[stream.id]
-        facts = msgspec.structs.replace(publication.facts, handed=before)
+        facts = msgspec.structs.replace(publication.facts, handed=before, inbox="")
         try:
             self._store.put(known.key_of(stream.id), known.encode(facts), publication.running_s)
             self._store.let_go([publication.name])
