@@ -124,6 +124,11 @@ class Exchange:
         """Let another process go on with a stream whose producer has stopped; tell whether it can."""
         return self._shared is not None and self._publisher.hand_over(stream, before, seconds)
 
+    def interrupt(self, stream: Stream, cause: BaseException) -> None:
+        """Have a stream stopped that is another process's by now, or soon will be."""
+        if self._others is not None:
+            self._others.interrupt(stream.id, cause)
+
     def _publish(  # noqa: PLR0913 - see above
         self, stream: Stream, facts: Facts, epoch: int, deadline_s: float, *, ended_s: float, stored: int = 0
     ) -> None:
@@ -155,7 +160,10 @@ class Exchange:
     def _receive(self, record: bytes) -> None:
         message: Message = decode(record)
         stream = self._local(message.stream)
-        if stream is None or self._keeper is None:
+        if self._keeper is None or self._others is None:
+            return
+        if stream is None:
+            self._others.post.forward(message)
             return
         if message.op == "cancel":
             stream.stop(message.reason)

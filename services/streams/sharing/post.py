@@ -36,6 +36,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream: str = ""
     reason: FinishReason = "cancelled"
     held_s: float = 0.0
+    forwarded: bool = False
 
 
 encode = msgspec.json.Encoder().encode
@@ -60,7 +61,14 @@ class Post:
         self, op: Op, stream: str = "", reason: FinishReason = "cancelled", *, held_s: float = 0.0
     ) -> None:
         """Tell the process that makes the stream; without a stream, this one itself."""
-        message = Message(op=op, sender=self.inbox, stream=stream, reason=reason, held_s=held_s)
+        self._put(Message(op=op, sender=self.inbox, stream=stream, reason=reason, held_s=held_s))
+
+    def forward(self, message: Message) -> None:
+        """Send a cancel on, once, that came for a stream that is no longer made here."""
+        if message.op == "cancel" and not message.forwarded:
+            self._put(msgspec.structs.replace(message, forwarded=True))
+
+    def _put(self, message: Message) -> None:
         self._waiting.put((self._clock.monotonic() + MESSAGE_S, message))
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)

@@ -3,12 +3,14 @@
 import gevent
 import pytest
 
+from services.events import Text
 from services.streams.presence import OnDisconnect
 from services.streams.sharing.facts import log_of
 from services.streams.sharing.keeper import CONFIRM_S, GRACE_S, GUEST_S, LEASE_S, MOST_SEIZED, RENEW_S
+from services.streams.use_case import Call, Context, Transform
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
-from tests.streams.stage import Reply, settle
+from tests.streams.stage import Reply, Said, say, settle, use_case
 
 FINISH = {"on_disconnect": "finish"}
 TAKEN_S = LEASE_S + 2 * RENEW_S  # until somebody else has a log whose process does nothing any more
@@ -70,6 +72,37 @@ def test_a_thawed_process_whose_call_fails_shows_nothing_either() -> None:
     with pytest.raises(ConnectionResetError):
         greenlet.get(timeout=1)
     assert stored(pair, reply.stream).startswith(b"".join(got))
+
+
+def test_a_stream_that_was_taken_while_it_was_being_closed_stays_taken() -> None:
+    """Its end is the other process's to write; the one that is written here too late is nobody's."""
+    closing = Gate()
+
+    def lingering(given: Said, _context: Context) -> Transform:
+        try:
+            for delta in (yield Call(variables=say(given))):
+                yield Text(text=delta)
+        finally:
+            closing.wait()
+        return None
+
+    pair = Pair(
+        says=whole("Hello", Gate()),
+        settings={"between_text_s": 600},
+        more={"use_cases": {"echo": use_case("echo", lingering)}},
+    )
+    reply = pair.here.post(options=FINISH)
+    pair.mirrored()
+    leasing = pair.here.shared.hold("lease")
+    pair.passes(RENEW_S)
+    pair.here.delete(reply.stream)
+    assert closing.reached.wait(1)
+    pair.passes(TAKEN_S)
+    leasing.set()
+    pair.mirrored()
+    closing.set()
+    pair.mirrored()
+    assert asked(pair, pair.here.get, reply.stream).read() == stored(pair, reply.stream)
 
 
 def test_a_thawed_process_without_a_store_goes_on() -> None:
