@@ -103,13 +103,12 @@ class Keeper:
         can be asked, and nobody waits for longer than a moment.
         """
         now = self._clock.monotonic()
-        if now - self._round_at > LEASE_S:
-            self._doubt(now)
+        self._look_at(now)
         if now < self._unsure_until:
             self._sure.wait(self._unsure_until - now)
 
-    def _doubt(self, now: float) -> None:
-        if self._sure.is_set():
+    def _look_at(self, now: float) -> None:
+        if now - self._round_at > LEASE_S and self._sure.is_set():
             self._sure.clear()
             self._unsure_until = now + CONFIRM_S
             self._quiet_until = now + GRACE_S
@@ -117,13 +116,13 @@ class Keeper:
     def _run(self) -> None:
         while True:
             began = self._clock.monotonic()
-            if began - self._round_at > LEASE_S:
-                self._doubt(began)
             try:
                 self._renew()
+                self._look_at(self._clock.monotonic())
                 self._round_at = began
                 self._duties()
             except StoreDownError:
+                self._look_at(self._clock.monotonic())
                 self._known = False
                 self._quiet_until = self._clock.monotonic() + GRACE_S
             except Exception as error:  # noqa: BLE001 - the next round may do better
