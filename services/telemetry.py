@@ -32,6 +32,11 @@ def bare_traceback(error: BaseException) -> str:
     )
 
 
+def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
+    """Log what went wrong that nobody expected, with a traceback that quotes nobody."""
+    log.error("%s\n%s", what, bare_traceback(error))
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     link: BaseException | None = error

@@ -20,6 +20,7 @@ from services.streams.stream import Stream
 
 CLAIM_S = 10.0  # between claim and start; a process that died in between keeps nobody waiting longer
 KEPT_S = 86_400.0  # protocol: keys live for 24 h
+LOST_S = 2.0  # a stream that has begun can be found by then, unless its process died
 LOOK_S = 0.05  # between two looks for a stream that is just being opened, perhaps elsewhere
 
 
@@ -63,7 +64,7 @@ class Claims:
         first stream, Overloaded where its fate cannot be known yet, StoreDownError.
         """
         key, ours = _key("once", owner, wish.key), _Claim(fingerprint=wish.fingerprint, stream=stream_id)
-        until = self.clock.monotonic() + CLAIM_S
+        since = self.clock.monotonic()
         while not self.store.swap(key, None, encode(ours), CLAIM_S):
             value = self.store.get(key)
             if value is None:
@@ -71,38 +72,45 @@ class Claims:
             claim = decode(value)
             if claim.fingerprint != ours.fingerprint:
                 raise IdempotencyMismatch
-            found = self._find(claim, owner)
+            found = self._find(claim.stream, owner)
             if found is not None:
                 return found
-            if self.clock.monotonic() > until:
-                raise Overloaded("The first request with this key is still being opened.", retry_after_s=1)
+            self._be_patient(claim, self.clock.monotonic() - since)
             self.clock.sleep(LOOK_S)
         return None
 
-    def _find(self, claim: _Claim, owner: str) -> Stream | None:
+    def _find(self, stream_id: str, owner: str) -> Stream | None:
         try:
-            return self.streams.get(claim.stream, owner)
+            return self.streams.get(stream_id, owner)
         except NotFound:
-            if claim.started:
-                raise ProviderIncomplete(
-                    "The first answer to this key was lost with the process that made it."
-                ) from None
             return None
+
+    @staticmethod
+    def _be_patient(claim: _Claim, waited_s: float) -> None:
+        if claim.started and waited_s > LOST_S:
+            raise ProviderIncomplete("The first answer to this key was lost with the process that made it.")
+        if waited_s > CLAIM_S:
+            raise Overloaded("The first request with this key is still being opened.", retry_after_s=1)
 
     @contextmanager
     def held(self, wish: Wish, stream_id: str, owner: str) -> Iterator[Callable[[], None]]:
         """Free the claim if the stream is refused; what is yielded keeps it for a day.
 
-        It is called before the first call is made, so that no answer is paid for twice.
+        It is called before the first call is made, so that no answer is paid for twice; it raises
+        Overloaded where opening took so long that another request has the key by now.
         """
         key = _key("once", owner, wish.key)
         ours = _Claim(fingerprint=wish.fingerprint, stream=stream_id)
         started = encode(msgspec.structs.replace(ours, started=True))
         try:
-            yield lambda: self.store.put(key, started, KEPT_S)
+            yield lambda: self._keep(key, encode(ours), started)
         except BaseException:
             self._free(key, encode(ours), started)
             raise
+
+    def _keep(self, key: str, claimed: bytes, started: bytes) -> None:
+        if not any(self.store.swap(key, before, started, KEPT_S) for before in (claimed, None)):
+            raise Overloaded("Another request with this key came first.", retry_after_s=1)
 
     def _free(self, key: str, *claims: bytes) -> None:
         try:
@@ -121,12 +129,14 @@ class Claims:
             before = self.store.get(key)
             if self.store.swap(key, before, stream_id.encode(), kept_s):
                 break
-        if before is None:
-            return None
+        return None if before is None else self._find(before.decode(), owner)
+
+    def is_latest(self, wished: str, stream_id: str, owner: str) -> bool:
+        """Tell whether no later stream has taken the key's place; where the store is away, none has."""
         try:
-            return self.streams.get(before.decode(), owner)
-        except NotFound:
-            return None
+            return self.store.get(_key("latest", owner, wished)) == stream_id.encode()
+        except StoreDownError:
+            return True
 
 
 def _key(kind: str, owner: str, wished: str) -> str:

@@ -29,10 +29,15 @@ def let_go(core: Core) -> None:
 
 def _handed_over(core: Core, stream: Stream, answers: tuple[Said | None, ...]) -> bool:
     before = Before(used=stream.usage(), answers=answers)
+    causes: list[BaseException] = []
+    stream.interrupt = causes.append
     handed = core.exchange.hand_over(stream, before, SETTLE_S)
+    stream.interrupt = None
     if handed:
         core.streams.dropped(stream)
         stream.log.break_off()
+        for cause in causes:  # who wanted to stop it meanwhile, wants that of whoever goes on
+            core.exchange.interrupt(stream, cause)
     return handed
 
 

@@ -94,6 +94,9 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
         keyed=keyed,
     )
     producer.start(making.opening, limits.deadline_s)
+    later = given.options.supersedes
+    if later is not None and not core.claims.is_latest(later, stream.id, owner):
+        stream.stop("superseded")  # by one that came while this one was being opened, and could not find it
     return stream
 
 
@@ -116,12 +119,19 @@ def _supersede(core: Core, use_case: UseCase, given: Input, stream: Stream, limi
     earlier = core.claims.supersede(key, stream.id, stream.owner, kept_s)
     if earlier is None or earlier.log.end is not None:
         return
-    gone = Signal()
-    earlier.log.watch(gone.set)
     earlier.stop("superseded")
-    while use_case.sessions and earlier.log.end is None and gone.wait(SUPERSEDED_S):
+    if use_case.sessions:
+        _await_end(earlier)
+
+
+def _await_end(stream: Stream) -> None:
+    gone = Signal()
+    stream.log.watch(gone.set)
+    stream.presence.enter()  # a copy grows while somebody reads it
+    while stream.log.end is None and gone.wait(SUPERSEDED_S):
         gone.clear()
-    earlier.log.unwatch(gone.set)
+    stream.presence.leave()
+    stream.log.unwatch(gone.set)
 
 
 def _require_room(core: Core) -> None:

@@ -143,6 +143,8 @@ class Producer:
             if end.handed_over(self.calls.answered()):
                 return
             end = ShuttingDown()
+        if self.stream.log.broken:
+            return  # another process took it while it was being closed, and decides how it ends
         try:
             self._write(end)
         except Exception as error:  # noqa: BLE001 - a log without an end is waited for by its readers

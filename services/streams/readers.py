@@ -73,6 +73,8 @@ class Reader:
             while not self._gone and not log.broken:
                 self._signal.clear()
                 self.stream.confirm()
+                if log.broken:
+                    return  # another process has decided what follows
                 frames = log.frames(frame, self._after, AT_ONCE)
                 if frames or self._beat:
                     self._after += len(frames)
@@ -129,6 +131,11 @@ class Reader:
         """Send the reader away now; called from the hub too."""
         self.drained = self._gone = True
         self._signal.set()
+
+    def stay(self) -> None:
+        """Read on after all: it could not be read on elsewhere."""
+        self.drained = False
+        self._gone = self._closed
 
     def leave(self) -> None:
         """Note that nobody is there any more; called from the hub by the socket's watcher."""

@@ -38,10 +38,12 @@ class Stream:
     """What the registry keeps; ``owner`` is the id of the caller to whom it belongs.
 
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
-    ``is_copy`` is true where another process makes it.
+    ``is_copy`` is true where another process makes it, ``torn`` where the one that made it died:
+    the numbers of what it showed last may be given to something else.
     ``confirm()`` returns when it is known that this process still is who makes it;
     ``doubtful()`` tells whether that would take a wait.
-    ``settle(s)`` waits at most so long until other processes know what the log holds now.
+    ``settle(s)`` waits at most so long until other processes know what the log holds now, and tells
+    whether they do.
     """
 
     id: str
@@ -53,9 +55,10 @@ class Stream:
     on_disconnect: OnDisconnect = "cancel"
     is_copy: bool = False
     own_cap: bool = False
+    torn: bool = False
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
-    settle: Callable[[float], None] = lambda _seconds: None
+    settle: Callable[[float], bool] = lambda _seconds: True
     confirm: Callable[[], None] = lambda: None
     doubtful: Callable[[], bool] = bool
     interrupt: Callable[[BaseException], None] | None = None
@@ -85,6 +88,8 @@ class Stream:
 
     def throw(self, cause: BaseException) -> None:
         """Interrupt whoever makes the stream; only the first cause counts."""
-        interrupt, self.interrupt = self.interrupt, None
+        interrupt = self.interrupt
+        if not self.is_copy:  # a message may come to nobody: it can be sent again
+            self.interrupt = None
         if interrupt is not None and self.log.end is None:
             interrupt(cause)

@@ -28,7 +28,7 @@ def take_over(core: Core, facts: Facts, copy: Log, epoch: int) -> None:
     """Go on with a stream that this process has seized, or end it; ``copy`` holds what is stored."""
     stream = Stream(
         id=facts.id, owner=facts.owner, use_case=facts.use_case, model=facts.model, clock=core.clock,
-        log=copy, on_disconnect=facts.on_disconnect, own_cap=facts.own_cap,
+        log=copy, on_disconnect=facts.on_disconnect, own_cap=facts.own_cap, torn=facts.handed is None,
     )  # fmt: skip
     used = facts.handed.used if facts.handed else core.exchange.remote.estimated(copy, facts.model)
     stream.usage = lambda: used

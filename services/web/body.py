@@ -11,7 +11,7 @@ from typing import Any
 from services.streams.drain import Drain
 from services.streams.readers import Reader
 from services.streams.stream import Stream
-from services.web.direct import direct
+from services.web.direct import Direct, direct
 from services.web.hangup import HangUp
 from services.wire.encoding import Encoding
 
@@ -59,24 +59,31 @@ class StreamBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came at once as few pieces; the first item takes the head with it."""
-        frame, heartbeat = self._encoding.frame, self._encoding.heartbeat
         yield b""
-        straight = direct(self.start_response, heartbeat)
-        if straight:
+        straight = direct(self.start_response, self._encoding.heartbeat)
+        yield from self._read(straight)
+        while self._reader.drained:
+            # Who goes on elsewhere must find there what it has seen here; else it stays as long as we do.
+            if self._encoding.drain is not None and self._stream.settle(SETTLE_S):
+                yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
+                return
+            self._reader.stay()
+            yield from self._read(straight)
+        if not self._ends_well():
+            self._cut()
+
+    def _read(self, straight: Direct | None) -> Iterator[bytes]:
+        frame = self._encoding.frame
+        if straight is not None:
             for frames in self._reader.batches(frame, self._heartbeat_s, straight.put):
                 straight.write(frames)
             straight.flush()
-        else:
-            for frames in self._reader.batches(frame, self._heartbeat_s):
-                if len(frames) > 1:
-                    yield from pieces_of(frames)
-                elif data := frames[0] if frames else heartbeat:
-                    yield data
-        if self._reader.drained and self._encoding.drain is not None:
-            self._stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
-            yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
-        elif not self._ends_well():
-            self._cut()
+            return
+        for frames in self._reader.batches(frame, self._heartbeat_s):
+            if len(frames) > 1:
+                yield from pieces_of(frames)
+            elif data := frames[0] if frames else self._encoding.heartbeat:
+                yield data
 
     def _ends_well(self) -> bool:
         """Tell whether what was read is all that there is, and the body says so."""

@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.errors import InvalidInput, NotFound
+from services.errors import InvalidInput, NotFound, ShuttingDown
 from services.events import Error, Event, Finish
 from services.streams.core import Core
 from services.streams.readers import Reader
@@ -21,6 +21,7 @@ from services.web.bodies import read_json
 from services.web.body import StreamBody
 from services.web.hangup import HangUp
 from services.web.keys import Keys, authenticate
+from services.web.problems import problem_response
 from services.web.tokens import Tokens
 from services.web.validation import validated
 from services.wire import json as whole
@@ -86,6 +87,8 @@ class StreamRoutes:
 
     def _read(self, stream: Stream, encoding: Encoding, after: int) -> Response:
         if encoding is not JSON and stream.log.end is not None and after == stream.log.last_id:
+            if stream.torn:  # what the reader has under this number may be something else
+                raise NotFound("The stream broke off; what you have of it may not be what is kept.")
             return Response(status=204)
         if request.method == "HEAD":  # a body that is never asked for must not hold a reader
             return Response(content_type=encoding.content_type, headers=_headers(stream))
@@ -145,6 +148,8 @@ class StreamRoutes:
         with closing(Reader(stream)) as reader, closing(HangUp(request.environ, reader.leave)):
             for _ in reader.batches(JSON.frame, self.core.settings.heartbeat_s):
                 pass
+        if stream.log.broken:
+            return _elsewhere(stream)
         if stream.log.end is None:
             return Response(status=204)  # the caller has left; nobody reads this
         events, lines = stream.log.after(0), stream.log.lines(0)
@@ -164,6 +169,14 @@ class _Streamed(Response):
         if isinstance(self.response, StreamBody):
             self.response.start_response = start_response
         return super().__call__(environ, start_response)
+
+
+def _elsewhere(stream: Stream) -> Response:
+    """Say where the answer will be: this process has let go of it, or lost it."""
+    problem = ShuttingDown("Another process goes on with it: read `instance`.", retry_after_s=1)
+    response = problem_response(problem, stream.url)
+    response.headers.update(_headers(stream))
+    return response
 
 
 def _cursor() -> int:

@@ -46,7 +46,7 @@ class Tokens:
     kept_s: float
     live: Callable[[str], bool]
     unused_s: float = UNUSED_S
-    _signer: URLSafeTimedSerializer | None = field(default=None, init=False)
+    _made: bytes | None = field(default=None, init=False)
 
     def new(self, stream_id: str, owner: str, origin: str | None) -> tuple[str, datetime]:
         """Return a token, and until when it has to be used first; raises StoreDownError."""
@@ -85,14 +85,14 @@ class Tokens:
 
     @property
     def _signed(self) -> URLSafeTimedSerializer:
-        if self._signer is None:
-            self._signer = URLSafeTimedSerializer(self.secret or self._kept(), salt="gloss read token")
-        return self._signer
+        return URLSafeTimedSerializer(self.secret or self._kept(), salt="gloss read token")
 
     def _kept(self) -> str:
+        """Ask each time: a store that came back empty may have got a new one, which then is everybody's."""
         while (kept := self.store.get("secret")) is None:
-            made = secrets.token_urlsafe(SECRET_BYTES).encode()
-            self.store.swap("secret", None, made, FOR_EVER_S)
+            self._made = self._made or secrets.token_urlsafe(SECRET_BYTES).encode()
+            self.store.swap("secret", None, self._made, FOR_EVER_S)
+        self._made = kept
         return kept.decode()
 
 

@@ -10,6 +10,7 @@ from services.state.memory import MemoryStore
 from services.streams.claims import CLAIM_S, KEPT_S, LOOK_S
 from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
+from tests.streams.sharing.trouble import Trouble
 from tests.streams.stage import JSON, NDJSON, SSE, Reply, Stage, settle
 
 CHOSEN = "a key that nobody guesses"
@@ -133,6 +134,34 @@ def test_racing_posts_make_one_stream() -> None:
     assert {one.value.stream for one in racing} == {racing[0].value.stream}
 
 
+def test_an_opening_that_took_too_long_makes_no_second_stream() -> None:
+    """Its claim has expired, and another request has the key: one of the two is refused, and asks nobody."""
+    stage = Stage()
+    store = Trouble(MemoryStore(monotonic=stage.clock.monotonic))
+    stage = Stage(clock=stage.clock, store=store)
+    opening = store.hold("put")  # of its session, which comes after the claim
+    slow = gevent.spawn(once, stage, name="diary")
+    settle()
+    stage.clock.advance(CLAIM_S + 1)
+    first = once(stage, name="diary")
+    opening.set()
+    first.read()
+    assert (slow.get().status, len(stage.provider.asked)) == (503, 1)
+
+
+def test_an_opening_that_took_too_long_goes_on_alone() -> None:
+    """Where nobody else came with its key it is still its own."""
+    stage = Stage()
+    store = Trouble(MemoryStore(monotonic=stage.clock.monotonic))
+    stage = Stage(clock=stage.clock, store=store)
+    opening = store.hold("put")
+    slow = gevent.spawn(once, stage, name="diary")
+    settle()
+    stage.clock.advance(CLAIM_S + 1)
+    opening.set()
+    assert slow.get().stream == once(stage, name="diary").stream
+
+
 class Crashed(MemoryStore):
     """A store in which a claim was left by a process that died before its stream began."""
 
@@ -168,6 +197,20 @@ def test_a_later_stream_takes_an_earlier_ones_place() -> None:
     assert first.events()[-1]["reason"] == "superseded"
     settle()
     assert [state(stage, one) for one in (second, third)] == ["running", "running"]
+
+
+def test_a_later_stream_takes_the_place_of_one_that_is_being_opened() -> None:
+    """It cannot be found yet; it finds out by itself that it came too late."""
+    stage = Stage()
+    store = Trouble(MemoryStore(monotonic=stage.clock.monotonic))
+    stage = Stage(says=whole("Hello", Gate()), clock=stage.clock, store=store)
+    opening = store.hold("put")
+    slow = gevent.spawn(stage.post, "diary", options={"supersedes": CHOSEN})
+    settle()
+    later = stage.post(options={"supersedes": CHOSEN})
+    opening.set()
+    assert slow.get().events()[-1]["reason"] == "superseded"
+    assert state(stage, later) == "running"
 
 
 def test_a_refused_stream_supersedes_nothing() -> None:

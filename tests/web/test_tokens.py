@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.state.memory import Contents, MemoryStore
 from services.web.keys import new_key
 from services.web.tokens import UNUSED_S, Tokens
 from tests.streams.scripted import Gate, whole
@@ -137,6 +138,17 @@ def test_a_withdrawn_key_withdraws_its_tokens() -> None:
     assert stage.call("GET", url).status == 200
     assert without.call("GET", url).status == 401
     assert stream
+
+
+def test_a_store_that_came_back_empty_gets_the_secret_again() -> None:
+    """Tokens that are under way stay good, and all processes go on signing alike."""
+    contents = Contents()
+    made = [Tokens(store=MemoryStore(contents=contents), secret=None, kept_s=1, live=bool) for _ in range(2)]
+    token, _ = made[0].new("s", "o", None)
+    made[1]._read(token)  # noqa: SLF001 - it knows the secret now
+    contents.values.clear()
+    later, _ = made[1].new("s", "o", None)
+    assert [one._read(good).stream for one in made for good in (token, later)] == ["s"] * 4  # noqa: SLF001
 
 
 def test_without_a_secret_one_is_made_and_kept() -> None:

@@ -13,7 +13,7 @@ from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
 from services.streams.sharing.follower import Deliver, Follower
 from services.streams.sharing.keeper import LEASE_S, Keeper
-from services.streams.sharing.post import Message, Post, decode
+from services.streams.sharing.post import Asked, Message, Post, decode
 from services.streams.sharing.publisher import Publication, Publisher
 from services.streams.sharing.remote import Count, Events, Others, Remote
 from services.streams.stream import Stream
@@ -51,7 +51,7 @@ class Exchange:
         self._events = events
         self._local = local
         self._publisher = Publisher(store, clock, lost)
-        self._others = _others(shared, clock, self.inbox, self._receive) if shared else None
+        self._others = _others(shared, clock, self.inbox, self._receive, self._asked) if shared else None
         self.remote = Remote(store, clock, events=events, count=count, others=self._others)
         self._keeper: Keeper | None = None
 
@@ -105,7 +105,7 @@ class Exchange:
 
     def go_on(self, stream: Stream, facts: Facts, epoch: int, deadline_s: float) -> None:
         """Publish a stream that was taken over: what its log holds now is stored already."""
-        facts = msgspec.structs.replace(facts, inbox=self.inbox, handed=None)
+        facts = msgspec.structs.replace(facts, inbox=self.inbox, handed=None, torn=stream.torn)
         stored = stream.log.last_id
         self._publish(stream, facts, epoch, deadline_s, ended_s=facts.kept_s, stored=stored)
 
@@ -123,6 +123,11 @@ class Exchange:
     def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:
         """Let another process go on with a stream whose producer has stopped; tell whether it can."""
         return self._shared is not None and self._publisher.hand_over(stream, before, seconds)
+
+    def interrupt(self, stream: Stream, cause: BaseException) -> None:
+        """Have a stream stopped that is another process's by now, or soon will be."""
+        if self._others is not None:
+            self._others.interrupt(stream.id, cause)
 
     def _publish(  # noqa: PLR0913 - see above
         self, stream: Stream, facts: Facts, epoch: int, deadline_s: float, *, ended_s: float, stored: int = 0
@@ -155,13 +160,19 @@ class Exchange:
     def _receive(self, record: bytes) -> None:
         message: Message = decode(record)
         stream = self._local(message.stream)
-        if stream is None or self._keeper is None:
+        if self._keeper is None or self._others is None:
+            return
+        if stream is None:
+            self._others.post.forward(message)
             return
         if message.op == "cancel":
             stream.stop(message.reason)
         elif message.op in {"present", "absent"}:
             self._keeper.heard(message, stream.presence)
 
+    def _asked(self, stream_id: str, by: str | None) -> None:
+        self.remote.looked_after(stream_id, by)
 
-def _others(shared: Shared, clock: Clock, inbox: str, receive: Deliver) -> Others:
-    return Others(Follower(shared, clock, inbox, receive), Post(shared, clock, inbox))
+
+def _others(shared: Shared, clock: Clock, inbox: str, receive: Deliver, asked: Asked) -> Others:
+    return Others(Follower(shared, clock, inbox, receive), Post(shared, clock, inbox, asked))

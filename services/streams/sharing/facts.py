@@ -15,9 +15,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Stored as JSON beside the log, and as long as it.
 
     ``kept_s`` is how long that is from its end on. ``inbox`` is where the process listens that
-    makes the stream, ``sent`` the request's body. ``whole`` tells after the end whether the bare
-    text is what was asked for. ``handed`` is what its process had of it when it let go of it in
-    order, with all that was shown stored; None where it did not.
+    makes the stream ("" between two of them), ``sent`` the request's body. ``whole`` tells after
+    the end whether the bare text is what was asked for. ``handed`` is what its process had of it
+    when it let go of it in order, with all that was shown stored; None where it did not. ``torn``
+    tells that a process died with it, and that what it showed last may be missing.
     """
 
     v: int = VERSION
@@ -32,6 +33,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session: str | None = None
     kept_s: float = 0.0
     whole: bool = False
+    torn: bool = False
     handed: Before | None = None
 
     @classmethod

@@ -10,6 +10,7 @@ import gevent
 
 from services.state.store import BEGINNING, Shared, StoreDownError
 from services.streams.clock import Clock
+from services.telemetry import log_failure
 
 log = logging.getLogger("gloss.sharing")
 
@@ -58,6 +59,10 @@ class Follower:
             try:
                 records = self._store.follow(dict(self._positions), WAIT_S)
             except StoreDownError:
+                self._clock.sleep(AWAY_S)
+                continue
+            except Exception as error:  # noqa: BLE001 - a reply that nobody foresaw must not make it deaf
+                log_failure(log, "what others wrote could not be read", error)
                 self._clock.sleep(AWAY_S)
                 continue
             for name, position, record in records:

@@ -1,5 +1,6 @@
 """Messages between processes: cancel this stream, somebody reads it here, nobody does any more."""
 
+import logging
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -12,19 +13,30 @@ from services.state.store import Shared, StoreDownError
 from services.streams.clock import Clock
 from services.streams.sharing import facts as known
 from services.streams.sharing.follower import MESSAGE_S
+from services.telemetry import log_failure
+
+log = logging.getLogger("gloss.sharing")
 
 AWAY_S = 0.5
 
 Op: TypeAlias = Literal["cancel", "present", "absent", "wake"]
 
 
+Asked: TypeAlias = Callable[[str, str | None], None]
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one process tells another of a stream that the other one makes; ``sender`` is an inbox."""
+    """What one process tells another of a stream that the other one makes; ``sender`` is an inbox.
+
+    ``held_s``: whoever is absent counts as present for so long.
+    """
 
     op: Op
     sender: str
     stream: str = ""
     reason: FinishReason = "cancelled"
+    held_s: float = 0.0
+    forwarded: bool = False
 
 
 encode = msgspec.json.Encoder().encode
@@ -32,18 +44,32 @@ decode = msgspec.json.Decoder(Message).decode
 
 
 class Post:
-    """Sends from a greenlet of its own: who has something to say, the hub among them, never waits."""
+    """Sends from a greenlet of its own: who has something to say, the hub among them, never waits.
 
-    def __init__(self, store: Shared, clock: Clock, inbox: str) -> None:
+    ``asked`` is told who makes a stream whenever it was asked, as the store says: an inbox, or None.
+    """
+
+    def __init__(self, store: Shared, clock: Clock, inbox: str, asked: Asked) -> None:
         self.inbox = inbox
         self._store = store
         self._clock = clock
-        self._waiting: SimpleQueue[Message] = SimpleQueue()
+        self._asked = asked
+        self._waiting: SimpleQueue[tuple[float, Message]] = SimpleQueue()
         self._greenlet: gevent.Greenlet[[], None] | None = None
 
-    def say(self, op: Op, stream: str = "", reason: FinishReason = "cancelled") -> None:
+    def say(
+        self, op: Op, stream: str = "", reason: FinishReason = "cancelled", *, held_s: float = 0.0
+    ) -> None:
         """Tell the process that makes the stream; without a stream, this one itself."""
-        self._waiting.put(Message(op=op, sender=self.inbox, stream=stream, reason=reason))
+        self._put(Message(op=op, sender=self.inbox, stream=stream, reason=reason, held_s=held_s))
+
+    def forward(self, message: Message) -> None:
+        """Send a cancel on, once, that came for a stream that is no longer made here."""
+        if message.op == "cancel" and not message.forwarded:
+            self._put(msgspec.structs.replace(message, forwarded=True))
+
+    def _put(self, message: Message) -> None:
+        self._waiting.put((self._clock.monotonic() + MESSAGE_S, message))
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
 
@@ -55,20 +81,29 @@ class Post:
 
     def _run(self) -> None:
         while True:
-            message = self._waiting.get()
-            until = self._clock.monotonic() + MESSAGE_S
-            while self._clock.monotonic() < until:
-                try:
-                    self._send(message)
-                except StoreDownError:
-                    self._clock.sleep(AWAY_S)
-                else:
-                    break
+            until, message = self._waiting.get()
+            try:
+                self._deliver(message, until)
+            except Exception as error:  # noqa: BLE001 - another release may have written what cannot be read
+                log_failure(log, "a message could not be sent", error)
 
-    def _send(self, message: Message) -> None:
+    def _deliver(self, message: Message, until: float) -> None:
+        while self._clock.monotonic() < until:
+            try:
+                if not self._send(message):
+                    self._clock.later(AWAY_S, lambda: self._waiting.put((until, message)))
+            except StoreDownError:
+                self._clock.sleep(AWAY_S)
+            else:
+                return
+
+    def _send(self, message: Message) -> bool:
+        """Tell whether that was possible: a stream that was just let go of is nobody's for a moment."""
         inbox = self._inbox_of(message.stream) if message.stream else self.inbox
         if inbox:
             self._store.send(inbox, encode(message), MESSAGE_S)
+        self._asked(message.stream, inbox)
+        return inbox != "" or message.op != "cancel"
 
     def _inbox_of(self, stream: str) -> str | None:
         """Ask again each time: the stream may have been taken over by another process."""

@@ -18,6 +18,7 @@ from services.streams.known import Before
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
 from services.streams.stream import Stream
+from services.telemetry import log_failure
 
 log = logging.getLogger("gloss.sharing")
 
@@ -53,24 +54,17 @@ class Publication:
     @property
     def complete(self) -> bool:
         """Tell whether all that there is is stored."""
-        return self.stored == self.stream.log.last_id
-
-    @property
-    def left(self) -> bool:
-        """Tell whether something is still to be stored."""
-        return not (self.told and self.complete)
+        return self.told and self.stored == self.stream.log.last_id
 
     @property
     def ends(self) -> bool:
         """Tell whether the next part holds the log's end."""
         return self.stream.log.end is not None and self.stream.log.last_id - self.stored <= MOST_LINES
 
-    def part(self) -> Part:
+    def part(self, most: int = MOST_LINES) -> Part:
         """Return the lines that are to be stored next."""
         ttl_s = self.ended_s if self.ends else self.running_s
-        return Part(
-            self.name, self.epoch, self.stored + 1, self.stream.log.lines(self.stored, MOST_LINES), ttl_s
-        )
+        return Part(self.name, self.epoch, self.stored + 1, self.stream.log.lines(self.stored, most), ttl_s)
 
 
 class Publisher:
@@ -115,20 +109,36 @@ class Publisher:
             publication = self._open.pop(known.id_of(name), None)
             if publication is not None:
                 self._changed.pop(publication, None)
+                publication.settled.set()
                 self._lost(publication.stream)
 
+    def check(self) -> None:
+        """Ask how every log stands in the store: lose what others took, store anew what is not there.
+
+        Raises StoreDownError.
+        """
+        told = [one for one in self._open.values() if one.told]
+        for at in range(0, len(told), MOST_LOGS):
+            batch = told[at : at + MOST_LOGS]
+            try:
+                self._note_stored(batch, self._store.append_all([one.part(0) for one in batch]))
+            except FencedError as fenced:
+                self.lose(fenced.logs)
+        for one in list(self._open.values()):
+            self._note(one)
+
     def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:
-        """Store what is missing and let another process take over; tell whether that was possible."""
+        """Let another process go on with a log to which nothing is added any more.
+
+        Tells whether that was possible: all of it must be stored first, within so long.
+        """
         publication = self._open.get(stream.id)
-        if publication is None:
-            return False
-        publication.facts = msgspec.structs.replace(publication.facts, handed=before)
-        publication.told = False
-        self._settle(publication, seconds)
-        if publication.left:
+        if publication is None or not self._settle(publication, seconds):
             return False
         del self._open[stream.id]
+        facts = msgspec.structs.replace(publication.facts, handed=before, inbox="")
         try:
+            self._store.put(known.key_of(stream.id), known.encode(facts), publication.running_s)
             self._store.let_go([publication.name])
         except StoreDownError:
             return True  # the lease lapses by itself, a few seconds later
@@ -139,12 +149,16 @@ class Publisher:
             self._changed[publication] = None
             self._signal.set()
 
-    def _settle(self, publication: Publication, seconds: float) -> None:
-        """Wait until all that stands in the log now is stored, or so long."""
-        if publication.stream.id in self._open and publication.left:
+    def _settle(self, publication: Publication, seconds: float) -> bool:
+        """Wait until all that stands in the log is stored, at most so long; tell whether it is."""
+        until = self._clock.monotonic() + seconds
+        while not publication.complete and publication.stream.id in self._open:
+            left = until - self._clock.monotonic()
             publication.settled.clear()
             self._note(publication)
-            publication.settled.wait(seconds)
+            if left <= 0 or not publication.settled.wait(left):
+                break
+        return publication.complete
 
     def _run(self) -> None:
         while True:
@@ -156,6 +170,8 @@ class Publisher:
                 log.warning("the store cannot be reached; %d logs wait", len(self._changed))
                 self._signal.set()
                 self._clock.sleep(AWAY_S)
+            except Exception as error:  # noqa: BLE001 - what it left is tried again when it grows
+                log_failure(log, "a batch of logs failed", error)
             self._clock.sleep(BATCH_S)
 
     def _store_all(self) -> None:
@@ -167,10 +183,9 @@ class Publisher:
             except FencedError as fenced:
                 self.lose(fenced.logs)
             for one in batch:
-                if one.left:
-                    self._changed[one] = None  # at the end, behind those who waited longer
-                else:
-                    self._changed.pop(one, None)
+                self._changed.pop(one, None)
+                if not one.complete:
+                    self._note(one)  # at the end, behind those who waited longer
 
     def _store_batch(self, batch: Sequence[Publication]) -> None:
         new = [one for one in batch if not one.told]

@@ -4,9 +4,11 @@ The copy grows while somebody here reads it. Whoever reads counts as present the
 process is told, again and again, until the last one here has left.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakValueDictionary
 
 from services.events import Event, Start, Usage, joined_text, number_and_type
 from services.state.store import Store
@@ -17,6 +19,8 @@ from services.streams.sharing.facts import Facts
 from services.streams.sharing.follower import Follower
 from services.streams.sharing.post import Post
 from services.streams.stream import Stopped, Stream
+
+MISSED_S = 6.0  # a store that came back empty is told again of what runs within a few seconds
 
 Events = Callable[[str], Sequence[type[Event]]]
 Count = Callable[[str, str], int]
@@ -53,6 +57,8 @@ class Remote:
         self._count = count
         self._others = others
         self._read: dict[str, Stream] = {}
+        self._missed: dict[str, float] = {}
+        self._copies: WeakValueDictionary[str, Stream] = WeakValueDictionary()
 
     @property
     def read_here(self) -> list[str]:
@@ -60,19 +66,27 @@ class Remote:
         return list(self._read)
 
     def find(self, stream_id: str) -> Stream | None:
-        """Return the stream as it stands in the store; raises StoreDownError."""
+        """Return the stream as it stands in the store; raises StoreDownError.
+
+        All who ask for it get the same copy: it grows for all as long as one reads it.
+        """
         if stream_id in self._read:
             return self._read[stream_id]
         value = self._store.get(known.key_of(stream_id))
         if value is None:
             return None
         facts = known.decode(value)
-        log = Log(self._events(facts.use_case))
-        log.copy(self._store.read(known.log_of(stream_id), 0))
-        return self._copy(facts, log) if log.last_id else None
+        copy = self._copies.get(stream_id)
+        after = copy.log.last_id if copy else 0
+        lines = self._store.read(known.log_of(stream_id), after)
+        copy = self._copies.get(stream_id) or self._copy(facts)  # somebody else may have made one meanwhile
+        copy.log.copy(lines[max(0, copy.log.last_id - after) :])
+        copy.torn = facts.torn
+        return copy if copy.log.last_id else None
 
-    def _copy(self, facts: Facts, log: Log) -> Stream:
-        stream = Stream(
+    def _copy(self, facts: Facts) -> Stream:
+        log = Log(self._events(facts.use_case))
+        stream = self._copies[facts.id] = Stream(
             id=facts.id,
             owner=facts.owner,
             use_case=facts.use_case,
@@ -85,7 +99,7 @@ class Remote:
             at_cap=lambda: self._whole(facts.id),
         )
         others = self._others
-        if log.end is None and others is not None:
+        if others is not None:
             begin, leave = partial(self._begin, stream, others), partial(self._leave, stream, others)
             stream.presence = Guests(begin, leave, self._clock)
             stream.interrupt = partial(others.interrupt, facts.id)
@@ -106,17 +120,32 @@ class Remote:
         value = self._store.get(known.key_of(stream_id))
         return value is not None and known.decode(value).whole
 
+    def looked_after(self, stream_id: str, by: str | None) -> None:
+        """Note whose stream it is that is read here, as the store says; cut readers off where it is nobody's.
+
+        Its process died and the store has forgotten both: no end will ever come.
+        """
+        stream = self._read.get(stream_id)
+        if by is not None or stream is None:
+            self._missed.pop(stream_id, None)
+        elif self._clock.monotonic() - self._missed.setdefault(stream_id, self._clock.monotonic()) > MISSED_S:
+            del self._missed[stream_id]
+            self._copies.pop(stream_id, None)
+            stream.log.break_off()
+
     def _begin(self, stream: Stream, others: Others) -> None:
+        if stream.log.end is not None:
+            return
         name = known.log_of(stream.id)
         self._read[stream.id] = stream
         others.follower.follow(name, stream.log.last_id, lambda line: self._grow(stream, line, others))
         others.post.say("wake")  # the call that waits does not know of this log
         others.post.say("present", stream.id)
 
-    def _leave(self, stream: Stream, others: Others) -> None:
+    def _leave(self, stream: Stream, others: Others, held_s: float = 0) -> None:
         if self._read.pop(stream.id, None) is not None:
             others.follower.leave(known.log_of(stream.id))
-            others.post.say("absent", stream.id)
+            others.post.say("absent", stream.id, held_s=held_s)
 
     def _grow(self, stream: Stream, line: bytes, others: Others) -> None:
         if int(number_and_type(line)[0]) > stream.log.last_id:  # else it was in the copy already
@@ -128,11 +157,13 @@ class Remote:
 class Guests:
     """Counts readers of a copy, as ``Presence`` does at home: the first and the last are told of."""
 
-    def __init__(self, first: Callable[[], None], last: Callable[[], None], clock: Clock) -> None:
+    def __init__(self, first: Callable[[], None], last: Callable[[float], None], clock: Clock) -> None:
+        """``last`` is told for how many seconds more whoever left counts as there."""
         self._first = first
         self._last = last
         self._clock = clock
         self._there = 0
+        self._held_until = -math.inf
 
     def __len__(self) -> int:
         """Return how many are there."""
@@ -145,10 +176,9 @@ class Guests:
             self._first()
 
     def leave(self, *, held_s: float = 0) -> None:
-        """Count one who goes, so much later."""
-        if held_s:
-            self._clock.later(held_s, self.leave)
-            return
+        """Count one who goes; at home, so much later: this process may be gone by then."""
+        now = self._clock.monotonic()
         self._there -= 1
+        self._held_until = max(self._held_until, now + held_s)
         if not self._there:
-            self._last()
+            self._last(max(0.0, self._held_until - now))

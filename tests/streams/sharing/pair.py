@@ -1,15 +1,19 @@
-"""Two processes over one store, on one clock: the store is memory, all else is the real thing."""
+"""Two processes over one store, on one clock: the store is memory, all else is the real thing.
+
+Each process sees the store through a ``Trouble`` of its own: ``pair.here.shared``.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.llm import Request
-from services.state.memory import MemoryStore
+from services.state.memory import Contents, MemoryStore
 from services.streams.sharing.follower import AWAY_S
 from services.streams.sharing.publisher import BATCH_S
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Lines, whole
+from tests.streams.sharing.trouble import Trouble
 from tests.streams.stage import Stage, settle
 
 STEP_S = 0.25
@@ -25,15 +29,29 @@ class Pair:
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
-        self.store = MemoryStore(monotonic=self.clock.monotonic)
+        self.contents = Contents()
+        self.store = MemoryStore(monotonic=self.clock.monotonic, contents=self.contents)
         self.here = self.process()
         self.there = self.process()
 
     def process(self) -> Stage:
         """Start another process."""
-        return Stage(
-            says=self.says, clock=self.clock, settings=self.settings, shared=self.store.beside(), **self.more
-        )
+        shared = Trouble(self.store.beside())
+        return Stage(says=self.says, clock=self.clock, settings=self.settings, shared=shared, **self.more)
+
+    @property
+    def away(self) -> bool:
+        """Tell whether the store is away for both."""
+        return self.here.shared.away and self.there.shared.away
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        self.here.shared.away = self.there.shared.away = away
+
+    def emptied(self) -> None:
+        """Let the store have lost everything, as one that was started anew."""
+        for kept in (self.contents.values, self.contents.logs, self.contents.leases, self.contents.inboxes):
+            kept.clear()
 
     def mirrored(self) -> None:
         """Let what was written be stored, and what was stored be read."""

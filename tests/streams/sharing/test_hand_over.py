@@ -8,6 +8,7 @@ import pytest
 
 from services.events import Text
 from services.llm import Request
+from services.streams.sharing.keeper import GRACE_S, RENEW_S
 from services.streams.use_case import Call, Context, Transform, one_call
 from tests.streams.scripted import Gate, Lines, whole
 from tests.streams.sharing.pair import Pair
@@ -99,6 +100,56 @@ def test_what_both_used_is_told(prompts: Any) -> None:
     stopped(pair, reply)
     usage = pair.there.get(reply.stream).events()[-1]["usage"]
     assert (usage["input_tokens"] > 7, usage["output_tokens"] > 3, usage["estimated"]) == (True, True, True)
+
+
+def test_a_cancel_between_two_processes_comes_to_the_second_one(prompts: Any) -> None:
+    """One has let go of the stream, the other has not found it yet."""
+    pair = pair_of(Twice(whole("Hello", Gate()), whole("Hello", Gate())), prompts)
+    reader = pair.process()
+    reader.core.exchange.retire()
+    pair.there.core.exchange.stop()
+    reply = pair.here.post("again", options={"on_disconnect": "finish"})
+    pair.mirrored()
+    stopped(pair, reply)
+    assert reader.delete(reply.stream).status == 202
+    pair.mirrored()
+    pair.there.core.exchange.start()
+    pair.passes(GRACE_S + RENEW_S)
+    pair.mirrored()
+    assert reader.get(reply.stream).events()[-1]["reason"] == "cancelled"
+
+
+def test_a_cancel_in_the_middle_of_a_hand_over_comes_to_the_second_one(prompts: Any) -> None:
+    """The producer has stopped already, and its log is on its way into the store."""
+    gate = Gate()
+    pair = pair_of(Twice(whole("Hello", gate, " world", Gate()), whole("Hello world", Gate())), prompts)
+    reply = pair.here.post("again", options={"on_disconnect": "finish"})
+    pair.mirrored()
+    storing = pair.here.shared.hold("append_all")
+    gate.set()
+    pair.here.core.drain.begin()
+    pair.passes(GRACE["grace_s"])
+    assert pair.here.delete(reply.stream).status == 202
+    storing.set()
+    pair.passes(RENEW_S + 1)
+    pair.mirrored()
+    assert pair.there.get(reply.stream).events()[-1]["reason"] == "cancelled"
+
+
+def test_a_cancel_that_comes_to_the_first_one_too_late_is_sent_on(prompts: Any) -> None:
+    """Whoever sent it had asked whose stream it is a moment before."""
+    pair = pair_of(Twice(whole("Hello", Gate()), whole("Hello", Gate())), prompts)
+    reply = pair.here.post("again", options={"on_disconnect": "finish"})
+    pair.mirrored()
+    sending = pair.there.shared.hold("send")
+    assert pair.there.delete(reply.stream).status == 202
+    settle()
+    assert sending.reached.is_set()
+    stopped(pair, reply)
+    sending.set()
+    pair.mirrored()
+    pair.mirrored()
+    assert pair.there.get(reply.stream).events()[-1]["reason"] == "cancelled"
 
 
 def test_another_answer_is_no_continuation(prompts: Any) -> None:

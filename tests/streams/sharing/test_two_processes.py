@@ -5,6 +5,7 @@ import json
 import gevent
 import pytest
 
+from services.streams.claims import LOST_S
 from services.streams.presence import OnDisconnect
 from services.streams.readers import HELD_S, SPREAD_S
 from services.streams.sharing.facts import key_of
@@ -229,6 +230,34 @@ def test_a_process_that_stops_sends_its_readers_on() -> None:
     assert [json.loads(line)["id"] for line in b"".join(rest).splitlines()] == [3, 4]
 
 
+def test_nobody_is_sent_to_where_nothing_is() -> None:
+    """While the store is away a reader stays, and gets the rest here."""
+    pair, gate, reply = held_pair()
+    got: list[bytes] = []
+    pair.here.shared.away = True
+    pair.here.core.drain.begin()
+    greenlet = reading(reply, got)
+    gate.set()
+    pair.passes(SPREAD_S)
+    greenlet.join(2)
+    assert [json.loads(line)["type"] for line in b"".join(got).splitlines()] == [
+        "start", "text", "text", "finish",
+    ]  # fmt: skip
+
+
+def test_a_json_answer_whose_process_stops_is_not_taken_for_nothing() -> None:
+    """It cannot be read on elsewhere: its caller is told why it did not come, and how to go on."""
+    pair = Pair(says=whole("Hello", Gate()), settings={"grace_s": 1})
+    asking = gevent.spawn(pair.here.post, accept=JSON, options={"on_disconnect": "finish"})
+    pair.mirrored()
+    pair.here.core.drain.begin()
+    pair.passes(2)
+    reply = asking.get(timeout=1)
+    problem = reply.json()
+    assert (reply.status, problem["type"]) == (503, "/problems/shutting-down")
+    assert problem["instance"] == f"/v1/streams/{reply.stream}"
+
+
 def test_one_key_is_one_stream_in_all_processes() -> None:
     """A second POST with the same key, there, joins the first one's stream and asks nobody."""
     pair = Pair()
@@ -249,6 +278,21 @@ def again(stage: Stage, text: str = "hello") -> Reply:
     )
 
 
+def test_a_key_whose_stream_is_not_stored_yet_is_joined() -> None:
+    """Where the store is slow the loser of a race waits: nothing is lost yet."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate))
+    storing = pair.here.shared.hold("append_all")
+    first = again(pair.here)
+    pair.passes(1)
+    asking = gevent.spawn(again, pair.there)
+    pair.passes(1)
+    assert not asking.ready()
+    storing.set()
+    pair.mirrored()
+    assert asking.get(timeout=1).stream == first.stream
+
+
 def test_a_lost_answer_is_not_made_again() -> None:
     """Where a crash took a stream with its log, its key says so instead of billing twice."""
     pair = Pair()
@@ -258,8 +302,8 @@ def test_a_lost_answer_is_not_made_again() -> None:
     pair.store.put(key_of(str(first.stream)), b"", 0)
     pair.passes(1)
     asking = gevent.spawn(again, pair.there)
-    pair.mirrored()
-    reply = asking.get()
+    pair.passes(LOST_S + 1)
+    reply = asking.get(timeout=1)
     assert (reply.status, reply.json()["type"]) == (502, "/problems/provider-incomplete")
 
 
@@ -271,6 +315,18 @@ def test_a_later_stream_supersedes_an_earlier_one_elsewhere() -> None:
     pair.there.post(options={"supersedes": KEY})
     pair.mirrored()
     assert first.events()[-1]["reason"] == "superseded"
+
+
+def test_a_turn_that_runs_elsewhere_can_be_superseded() -> None:
+    """Its end is heard of at once, and the session is free for the turn that takes its place."""
+    pair = Pair(says=whole("Hello", Gate()))
+    first = pair.here.post("diary", options={"supersedes": KEY, "on_disconnect": "finish"})
+    session = json.loads(next(first.pieces).splitlines()[0])["session"]
+    pair.mirrored()
+    asking = gevent.spawn(pair.there.post, "diary", session=session, options={"supersedes": KEY})
+    pair.mirrored()
+    second = asking.get(timeout=1)
+    assert (second.status, first.events()[-1]["reason"]) == (200, "superseded")
 
 
 def test_a_session_goes_on_elsewhere() -> None:

@@ -1,0 +1,65 @@
+"""What goes into the store while it is slow, away, or somebody else's already."""
+
+import gevent
+
+from services.streams.sharing.keeper import LEASE_S, RENEW_S
+from services.streams.sharing.publisher import BATCH_S
+from tests.streams.scripted import Gate, whole
+from tests.streams.sharing.pair import Pair
+from tests.streams.stage import Reply, Stage, settle
+
+
+def begun(stage: Stage) -> Reply:
+    """A stream that runs whoever reads it."""
+    return stage.post(options={"on_disconnect": "finish"})
+
+
+def found(pair: Pair, stage: Stage, stream: str) -> bool:
+    """Tell whether a stream can be read there."""
+    asking = gevent.spawn(stage.get, stream)
+    pair.passes(1)
+    return asking.get(timeout=1).status == 200
+
+
+def test_logs_lost_while_others_are_stored() -> None:
+    """A process whose streams were taken in the middle of a batch goes on publishing its next ones."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate, " world"))
+    begun(pair.here), begun(pair.here)
+    pair.mirrored()
+    pair.here.shared.away = True
+    gate.set()
+    pair.passes(1)  # both are to be stored at once
+    pair.here.shared.away = False
+    leasing, appending = pair.here.shared.hold("lease"), pair.here.shared.hold("append_all")
+    releasing = pair.there.shared.hold("release")
+    pair.passes(LEASE_S + 2 * RENEW_S)  # there they are taken over
+    assert (leasing.reached.is_set(), appending.reached.is_set()) == (True, True)
+    leasing.set()
+    settle()  # here the keeper learns of it
+    appending.set()
+    releasing.set()
+    pair.mirrored()
+    later = begun(pair.here)
+    pair.mirrored()
+    assert found(pair, pair.there, later.stream)
+
+
+def test_a_hand_over_waits_for_what_is_being_stored() -> None:
+    """A batch that was on its way when the process let go is not taken for the last one."""
+    gate, never = Gate(), Gate()
+    pair = Pair(says=whole("Hello", gate, " world", never), settings={"grace_s": 1})
+    reply = begun(pair.here)
+    pair.mirrored()
+    appending = pair.here.shared.hold("append_all")
+    gate.set()
+    pair.clock.advance(BATCH_S)
+    settle()
+    assert appending.reached.is_set()
+    pair.here.core.drain.begin()
+    pair.clock.advance(1)
+    settle()  # the producer has stopped, and waits for the store
+    appending.set()
+    settle()
+    pair.mirrored()
+    assert pair.here.core.streams.here(reply.stream) is None
