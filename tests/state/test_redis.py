@@ -175,6 +175,7 @@ def test_became_a_replica(house):
     house.server.ask("REPLICAOF", "127.0.0.1", "1")
     with pytest.raises(StoreDownError):
         house.store.put("a", b"1", LONG)
+    assert house.server.ask("CLIENT", "LIST", "TYPE", "normal").count(b"id=") == 1  # who asks this
     house.server.ask("REPLICAOF", "NO", "ONE")
     house.rest()
     house.store.put("a", b"2", LONG)
