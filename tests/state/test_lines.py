@@ -198,6 +198,21 @@ def secret_banner(client: socket.socket, address: object) -> None:
     client.sendall(b"HTTP/1.1 400 secret\r\n\r\n")
 
 
+def two_replies(client: socket.socket, address: object) -> None:
+    while client.recv(999):
+        client.sendall(b"+first\r\n+one too many\r\n")
+
+
+def test_reply_that_nobody_asked_for():
+    """A line on which more came than was asked for is not used again."""
+    with StreamServer(("127.0.0.1", 0), two_replies) as server:
+        server.start()
+        line = Lines(f"redis://127.0.0.1:{server.server_port}", most=1)
+
+        assert [get(line, "a") for _ in range(3)] == [b"first"] * 3
+        line.close()
+
+
 def test_other_server():
     """What answers in another language fails the call, and nothing of what it says is repeated."""
     with StreamServer(("127.0.0.1", 0), secret_banner) as server:
