@@ -78,9 +78,8 @@ def _open(path: Path, busy_s: float, connect: Connect) -> Connection:
     db = connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")  # who reads does not wait for who writes
-        db.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # a commit takes 0.016 ms, not 4; a power cut loses the last
+        # A commit takes 0.016 ms, with FULL 4; a power cut loses the last ones, a crash of ours none.
+        db.execute("PRAGMA synchronous = NORMAL")
         _migrate(db)
     except sqlite3.Error:
         db.close()

@@ -97,19 +97,17 @@ class Lines:
 
     @contextmanager
     def _in_step(self) -> Iterator[_Line]:
-        line = self._idle_line() or self._make()
+        line, whole = self._idle_line() or self._make(), False
         try:
             yield line
+            whole = True
         except ReadOnlyError:
-            line.disconnect()  # it became a replica: the address may lead elsewhere by now
-            raise
+            raise  # it became a replica: the address may lead elsewhere by now
         except ResponseError as error:
-            self._idle.append(line)
+            whole = True
             raise RefusedError(_told(error)) from error
-        except BaseException:
-            line.disconnect()
-            raise
-        self._idle.append(line)
+        finally:
+            self._idle.append(line) if whole else line.disconnect()
 
     def _idle_line(self) -> _Line | None:
         """Return one that the server has not closed meanwhile; some do after five minutes."""

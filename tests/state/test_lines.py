@@ -141,20 +141,23 @@ def test_reset(proxy, line, direction):
     assert get(line, "b") == b"2"
 
 
-def test_idle_line_that_the_server_closed(redis, line):
+def test_idle_line_that_the_server_closed(redis):
     """A connection that the server closed while nobody used it fails nobody."""
-    get(line, "a")
+    idle = Lines(redis.url, most=1)
+    get(idle, "a")
     redis.ask("CLIENT", "KILL", "TYPE", "normal")
 
-    assert get(line, "b") == b"2"
+    assert idle.ask("ECHO", "b", within_s=LONG) == b"b"
+    idle.close()
 
 
-def test_no_answer_closes_all(redis, proxy):
+@pytest.mark.parametrize("toxic", [{"timeout": 0}, {"limit_data": 0}], ids=["no answer", "cut"])
+def test_failure_closes_all(redis, proxy, toxic):
     """After a failure no other connection is believed either."""
     several = Lines(f"redis://127.0.0.1:{proxy.port}", most=3)
     proxy.down(latency=0.01)
     gevent.joinall([gevent.spawn(get, several, "a") for _ in range(3)], raise_error=True)
-    proxy.down(timeout=0)
+    proxy.down(**toxic)
     with pytest.raises(StoreDownError):
         get(several, "a", SHORT)
     while proxy.heal():
@@ -183,15 +186,31 @@ def test_script(line):
 
 
 def test_refusal(line):
-    """A server that says no is told apart, and the line is as good as before."""
+    """A server that says no is told apart, and the line goes on being used."""
+    before = line.ask("CLIENT", "ID", within_s=LONG)
     with pytest.raises(RefusedError, match=r"^ResponseError$"):
         line.ask("LPUSH", "a", "secret", within_s=LONG)
 
-    assert get(line, "b") == b"2"
+    assert line.ask("CLIENT", "ID", within_s=LONG) == before
 
 
 def secret_banner(client: socket.socket, address: object) -> None:
     client.sendall(b"HTTP/1.1 400 secret\r\n\r\n")
+
+
+def two_replies(client: socket.socket, address: object) -> None:
+    while client.recv(999):
+        client.sendall(b"+first\r\n+one too many\r\n")
+
+
+def test_reply_that_nobody_asked_for():
+    """A line on which more came than was asked for is not used again."""
+    with StreamServer(("127.0.0.1", 0), two_replies) as server:
+        server.start()
+        line = Lines(f"redis://127.0.0.1:{server.server_port}", most=1)
+
+        assert [get(line, "a") for _ in range(3)] == [b"first"] * 3
+        line.close()
 
 
 def test_other_server():

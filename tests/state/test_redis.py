@@ -102,10 +102,13 @@ def test_frozen(house):
             verb()
 
 
-def test_frozen_for_many(house):
+@pytest.mark.parametrize(
+    "call", [lambda store: store.get("a"), lambda store: store.lapsed(9)], ids=["one", "script"]
+)
+def test_frozen_for_many(house, call):
     """After one has waited nobody else does: a thousand calls would take minutes."""
     house.server.freeze()
-    failures = [failure_of(house.store.get, "a") for _ in range(1000)]
+    failures = [failure_of(call, house.store) for _ in range(1000)]
 
     assert (None in failures, house.store.reachable()) == (False, False)
 
@@ -175,6 +178,7 @@ def test_became_a_replica(house):
     house.server.ask("REPLICAOF", "127.0.0.1", "1")
     with pytest.raises(StoreDownError):
         house.store.put("a", b"1", LONG)
+    assert house.server.ask("CLIENT", "LIST", "TYPE", "normal").count(b"id=") == 1  # who asks this
     house.server.ask("REPLICAOF", "NO", "ONE")
     house.rest()
     house.store.put("a", b"2", LONG)
@@ -212,6 +216,18 @@ def test_follow_that_fails_hinders_nobody(house):
         store.close()
 
 
+def test_follow_has_its_own_connection(own_redis):
+    """Where a process may have one connection for calls, a follower does not take it."""
+    store = RedisStore(own_redis.url, connections=1)
+    follower = gevent.spawn(store.follow, {"in": BEGINNING}, IN_TIME)
+    while b"cmd=xread" not in own_redis.ask("CLIENT", "LIST"):
+        gevent.sleep(0)
+    store.send("in", b"1", LONG)
+
+    assert [message for _, _, message in follower.get()] == [b"1"]
+    store.close()
+
+
 def test_follow_frozen(house):
     """A follower of a frozen server is told so, soon after its wait."""
     house.server.freeze()
@@ -231,6 +247,7 @@ def test_inbox_forgets(house):
     """An inbox that is written to all the time keeps no more than its time to live."""
     for _ in range(300):
         house.store.send("in", b"old", 0.02)
+    house.server.ask("PERSIST", "gloss:log:in")  # as if somebody had written in time
     house.server.ask("BLPOP", "never", "0.05")
     for _ in range(300):
         house.store.send("in", b"new", 0.02)
