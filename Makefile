@@ -14,10 +14,10 @@ DEV = .venv/.dev
 EMBEDDED = .venv/.embedded
 
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench fmt key lock
+.PHONY: help run test check bench demo-restart fmt key lock
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(RUN)  ## start the service; without a key it brings its own model
 	@$(IN_VENV) services.launch
@@ -34,6 +34,9 @@ check: $(DEV) $(EMBEDDED)  ## format, lint, types, import contracts, tests with 
 
 bench: $(DEV)  ## measure; results are ratios within one run
 	@$(IN_VENV) bench
+
+demo-restart: $(DEV)  ## restart and kill workers in mid-answer, before a browser (wants Redis and Chromium)
+	@$(IN_VENV) tests.demo_restart
 
 fmt: $(DEV)  ## format and repair what can be repaired
 	@$(IN_VENV) ruff format
