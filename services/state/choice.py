@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import gevent
+
 from services.settings import Settings, SettingsError
 from services.state.database import Database
 from services.state.memory import MemoryStore
@@ -16,6 +18,8 @@ from services.state.sqlite import SqliteStore
 from services.state.store import Shared, Store
 
 FILE = "gloss.db"
+TRIES = 3
+PAUSE_S = 1.1  # after a failure the store asks nobody for a second
 MEMORY = "State is in memory: a restart ends all streams and forgets sessions and keys that were used"
 
 
@@ -28,11 +32,11 @@ class Chosen:
     told: str
 
 
-def choose(settings: Settings) -> Chosen:
+def choose(settings: Settings, *, pause_s: float = PAUSE_S) -> Chosen:
     """Open the store that the settings name; raises SettingsError that says what to do."""
     if settings.redis_url is not None:
         redis = RedisStore(settings.redis_url.get_secret_value(), call_s=settings.store_call_s)
-        if not redis.reachable():
+        if not _answers(redis, pause_s):
             raise SettingsError(
                 "REDIS_URL names a server that does not answer. Start it, or unset REDIS_URL."
             )
@@ -48,6 +52,15 @@ def choose(settings: Settings) -> Chosen:
     store = SqliteStore(Database(settings.data / FILE))
     told = f"State is in {settings.data / FILE}: a restart ends running streams, and keeps the rest."
     return Chosen(store=store, shared=None, told=told)
+
+
+def _answers(redis: RedisStore, pause_s: float) -> bool:
+    """Ask a few times: a connection by TLS may be slow the first time, on a machine that boots."""
+    for _ in range(TRIES - 1):
+        if redis.reachable():
+            return True
+        gevent.sleep(pause_s)
+    return redis.reachable()
 
 
 def _memory(why: str) -> Chosen:
