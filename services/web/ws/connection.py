@@ -71,7 +71,7 @@ class Connection:
 
     def messages(self) -> Iterator[bytes]:
         """Yield whole messages until either side has said that it closes, or the socket is gone."""
-        while not self.over and (data := self._receive()) and not self.over:
+        while (data := self._receive()) and not self.over:
             self._protocol.receive_data(data)
             for event in self._protocol.events():
                 message = self._hear(event)

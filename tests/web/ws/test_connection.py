@@ -325,6 +325,21 @@ def test_a_silent_socket_is_pinged():
         assert served.peer.frame() == (PING, b"")
 
 
+def test_a_socket_that_is_written_to_needs_no_ping():
+    """While a slow reader takes what it is sent, nothing is put behind it."""
+    with serving() as served:
+        served.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        sending = gevent.spawn(served.connection.send, [b"x" * 1_000_000])
+        settle()
+        for _ in range(5):
+            served.clock.advance(HEARTBEAT)
+            settle()
+        assert served.peer.frame() == (TEXT, b"x" * 1_000_000)
+        sending.join()
+        served.connection.send([b"next"])
+        assert served.peer.frame() == (TEXT, b"next")
+
+
 def test_who_answers_no_ping_is_cut():
     """Two heartbeats after a ping that nothing answered, and not before."""
     with serving() as served:
@@ -424,6 +439,9 @@ def test_our_goodbye_is_the_last_that_leaves():
         served.connection.close(1012, "restart", last=b"{}")
         served.connection.close(1000)
         assert not served.connection.send([b"late"])
+        served.peer.send(text("late"))
+        settle()
+        assert served.heard == []
         assert served.peer.frame() == (TEXT, b"{}")
         assert served.peer.frame() == (CLOSE, (1012).to_bytes(2) + b"restart")
         assert served.peer.rest() == b""

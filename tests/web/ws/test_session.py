@@ -224,6 +224,14 @@ def test_a_start_may_be_as_long_as_a_body():
         sending.join()
 
 
+def test_a_start_may_not_be_longer_than_a_body():
+    """Also where bodies are shorter than other messages may be."""
+    stage = Stage(settings={"max_body_bytes": 2_000})
+    with socket_of(stage) as peer:
+        refused = peer.say(start(text="x" * 2_000)).told()[-1]
+        assert (slug(refused), refused["problem"]["limit"]) == ("body-too-large", 2_000)
+
+
 def test_large_starts_are_opened_one_at_a_time():
     """Nothing more is read while a second one waits, so a socket never weighs more than two bodies."""
     opening = Opening(max_input_tokens=1_000_000)
