@@ -128,9 +128,6 @@ class Connection:
                 self.cut()
             while self._receive():
                 pass
-        except BaseException:
-            self.cut()
-            raise
         finally:
             self._pulse.close()
             for timer in self._timers.values():

@@ -314,8 +314,10 @@ def test_a_silent_socket_is_pinged():
     with serving() as served:
         served.clock.advance(HEARTBEAT - 1)
         served.connection.send([b"{}"])
+        given = served.connection.given
         served.clock.advance(HEARTBEAT - 1)
         settle()
+        assert served.connection.given == given
         assert served.peer.frame() == (TEXT, b"{}")
         served.clock.advance(1)
         assert served.peer.frame() == (PING, b"")
@@ -479,6 +481,29 @@ def test_a_peer_may_go_without_a_word(way):
         way(served.peer)
         served.greenlet.join()
         assert not served.connection.send([b"x"])
+
+
+def test_a_cut_is_no_end_that_anybody_could_take_for_a_good_one():
+    """The peer gets a reset, whatever the kernel still had for it."""
+    ours, theirs = over_tcp(takes=4096, keeps=1_000_000)
+    with serving(pair=(ours, theirs)) as served:
+        assert served.connection.send([b"x" * 400_000])
+        served.connection.cut()
+        served.greenlet.join()
+        ours.close()
+        with pytest.raises(ConnectionResetError):
+            list(iter(lambda: served.peer.socket.recv(65_536), b""))
+
+
+def test_the_write_timeout_is_none_of_reading():
+    """Who has nothing to say for longer is heard all the same."""
+    with serving(limits=HASTY) as served:
+        served.peer.socket.settimeout(3 * HASTY.write_timeout_s)
+        with pytest.raises(TimeoutError):
+            served.peer.socket.recv(1)
+        served.peer.say("hello")
+        settle()
+        assert served.heard == [b"hello"]
 
 
 def test_whoever_reads_can_be_killed():
