@@ -97,9 +97,10 @@ class Connection:
         return not self._lock.locked() and self._put([Ping()])
 
     def bother(self) -> None:
-        """Count what brings nothing; too much of it ends the connection."""
+        """Count what brings nothing, and let others have their turn; too much of it ends the connection."""
         if self._tolerance.is_strained():
             self.close(CloseReason.POLICY_VIOLATION, "too many messages for nothing")
+        gevent.sleep(0)
 
     def close(self, code: int, reason: str = "", *, last: bytes | None = None) -> None:
         """Say goodbye, once, after a last message; waits while others write."""

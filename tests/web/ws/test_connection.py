@@ -180,12 +180,24 @@ def test_too_much_for_nothing_ends_it(nuisance):
         sending.join()
 
 
+def test_a_flood_leaves_others_their_turn():
+    """However many frames come at once, whoever else has something to do does it in between."""
+    with serving() as served:
+        served.peer.send(frame(PONG) * 500, text("last"))
+        turns = 0
+        while not served.heard:
+            gevent.sleep(0)
+            turns += 1
+        assert turns > 250
+
+
 def test_what_comes_later_is_counted_anew():
-    """A peer that pings all day is none that floods."""
+    """A peer that pongs all day is none that floods."""
     with serving(limits=PATIENT) as served:
-        for _ in range(3):
-            served.peer.send(frame(PING) * tolerance.MOST)
-            settle()
+        for number in range(3):
+            served.peer.send(frame(PONG) * tolerance.MOST, text("still here"))
+            while len(served.heard) <= number:
+                settle()
             served.clock.advance(tolerance.WINDOW_S)
             settle()
         assert not served.connection.over
@@ -343,8 +355,8 @@ def test_a_socket_that_is_written_to_needs_no_ping():
 
 
 def test_who_answers_no_ping_is_cut():
-    """Two heartbeats after a ping that nothing answered, and not before."""
-    with serving() as served:
+    """Two heartbeats after a ping that nothing answered, and not before; that it arrived is no answer."""
+    with serving(pair=over_tcp(takes=65_536, keeps=65_536)) as served:
         served.clock.advance(HEARTBEAT)
         assert served.peer.frame() == (PING, b"")
         settle()

@@ -48,17 +48,15 @@ def auth(token: str):
 
 
 class Opening:
-    """A stage whose use case ``echo`` is opened when the test lets it; ``begun`` counts them."""
+    """A stage whose use case ``echo`` is opened when the test lets it."""
 
     def __init__(self, shared=None, **settings) -> None:
-        self.begun = 0
         self.let = Event()
         slow = replace(STAGE["echo"], transform=self._transform)
         use_cases = {"echo": slow, "mute": STAGE["mute"]}
         self.stage = Stage(use_cases=use_cases, settings=settings, shared=shared)
 
     def _transform(self, given, _context):
-        self.begun += 1
         self.let.wait()
         yield Text(text=given.text[:5])
 
@@ -237,11 +235,12 @@ def test_large_starts_are_opened_one_at_a_time():
     opening = Opening(max_input_tokens=1_000_000)
     large = "word " * 20_000
     with socket_of(opening.stage) as peer:
-        sending = gevent.spawn(peer.say, start("a", text=large), start("b", text=large), start("c"))
-        while opening.begun < 1:
-            settle()
-        settle()
-        assert opening.begun == 1
+        small = start("c", "mute")
+        sending = gevent.spawn(peer.say, start("a", text=large), start("b", text=large), small)
+        peer.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            peer.socket.recv(1)
+        peer.socket.settimeout(None)
         opening.let.set()
         assert {messages[-1]["type"] for messages in peer.told("a", "b", "c").values()} == {"finish"}
         sending.join()
@@ -625,6 +624,8 @@ def test_a_stream_that_is_being_opened_tells_its_name_before_it_is_sent_on():
         settle()
         opening.stage.core.drain.begin()
         opening.stage.clock.advance(SPREAD_S)
+        settle()
+        assert slug(peer.say(start("b", "mute")).told("b")[-1]) == "shutting-down"
         opening.let.set()
         assert peer.until("a", "start")
         rest = peer.frames()
