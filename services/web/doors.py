@@ -137,7 +137,8 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
     ``Sec-Fetch-Site`` is the browser's word and cannot be forged by a page. Where it is missing
     (plain http off localhost, old browsers) the Origin is compared with the Host. ``null`` is
     every sandbox's origin and so nobody's; our own page never sends it, as its fetches are in
-    CORS mode, where ``no-referrer`` does not blank the Origin.
+    CORS mode, where ``no-referrer`` does not blank the Origin. For a WebSocket the two are compared
+    in any case: its scheme is not the page's, and browsers differ in whether that is another site.
     """
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     if origin is None:
@@ -145,7 +146,8 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
     elif origin in origins:
         foreign = False
     else:
-        own = site == "same-origin" or (site is None and origin in _own_origins(request))
+        compared = site is None or request.headers.get("Upgrade", "").lower() == "websocket"
+        own = site == "same-origin" or (compared and origin in _own_origins(request))
         foreign = origin == "null" or not own
     if foreign:
         raise ForeignOrigin("List the page's origin, exactly, in GLOSS_CORS_ORIGINS.")

@@ -14,6 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from services.web.keys import new_key
 from tests.live.conftest import asking
 from tests.live.service import Service, serving
+from tests.redis_server import RedisServer
 from tests.upstream.fixtures import Upstream
 from tests.web.ws.frames import CLOSE, CONTINUATION, ENDS, PING, TEXT, Peer, fragments, frame
 
@@ -332,3 +333,48 @@ def test_nothing_is_left_of_sockets_that_ended(relay: Service) -> None:
             list(WAYS.values())[number % 3](peer)
     while len(list(descriptors.iterdir())) > before:
         gevent.sleep(0.05)
+
+
+# Several processes
+
+
+@pytest.fixture(scope="module")
+def two(
+    upstream: Upstream, redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Service]]:
+    """Two services over one Redis."""
+    settings = {
+        "OPENAI_BASE_URL": upstream.base_url,
+        "OPENAI_API_KEY": "sk-of-the-tests",
+        "GLOSS_MODEL": "ok:5",
+        "GLOSS_MODELS": "*",
+        "REDIS_URL": redis.url,
+    }
+    folder = tmp_path_factory.mktemp("two")
+    with serving(folder, **settings) as here, serving(folder, **settings) as there:
+        yield here, there
+
+
+def test_a_stream_is_resumed_and_cancelled_at_another_process(
+    two: tuple[Service, Service], upstream: Upstream
+) -> None:
+    """Both sockets hear the same end, and the provider is closed."""
+    model = "fault/stall:3:never-ws-elsewhere"
+    with by_hand(two[0]) as here, by_hand(two[1]) as there:
+        came = here.say(start(model)).until("a", "text")
+        there.say({"op": "resume", "ref": "b", "stream": came[0]["stream"], "after": 1}).until("b", "text")
+        there.say({"op": "cancel", "ref": "b"})
+        ends = [here.told()[-1], there.told("b")[-1]]
+    assert [(end["reason"], end["id"]) for end in ends] == [("cancelled", ends[0]["id"])] * 2
+    assert upstream.journal(model, ended=1)[0]["ended"] == "peer"
+
+
+def test_one_key_one_generation_at_two_processes(two: tuple[Service, Service], upstream: Upstream) -> None:
+    """They start at once with one idempotency key, and hear one stream."""
+    model = "paced:22:7"
+    asked = start(model, idempotency_key="once-at-two-processes")
+    with by_hand(two[0]) as here, by_hand(two[1]) as there:
+        here.say(asked)
+        there.say(asked)
+        assert here.told() == there.told()
+    assert len(upstream.journal(model, ended=1)) == 1

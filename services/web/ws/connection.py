@@ -71,7 +71,7 @@ class Connection:
 
     def messages(self) -> Iterator[bytes]:
         """Yield whole messages until either side has said that it closes, or the socket is gone."""
-        while not self.over and (data := self._receive()) and not self.over:
+        while (data := self._receive()) and not self.over:
             self._protocol.receive_data(data)
             for event in self._protocol.events():
                 message = self._hear(event)
@@ -97,9 +97,10 @@ class Connection:
         return not self._lock.locked() and self._put([Ping()])
 
     def bother(self) -> None:
-        """Count what brings nothing; too much of it ends the connection."""
+        """Count what brings nothing, and let others have their turn; too much of it ends the connection."""
         if self._tolerance.is_strained():
             self.close(CloseReason.POLICY_VIOLATION, "too many messages for nothing")
+        gevent.sleep(0)
 
     def close(self, code: int, reason: str = "", *, last: bytes | None = None) -> None:
         """Say goodbye, once, after a last message; waits while others write."""
@@ -128,9 +129,6 @@ class Connection:
                 self.cut()
             while self._receive():
                 pass
-        except BaseException:
-            self.cut()
-            raise
         finally:
             self._pulse.close()
             for timer in self._timers.values():

@@ -46,7 +46,6 @@ class Pulse:
         self._taken = 0  # of all bytes, when it was last looked
         self._patience: Timer | None = None
         self._silence = Alarm(clock, heartbeat_s, self._ring)
-        self._closed = False
 
     def sent(self) -> None:
         """Note that something was sent."""
@@ -58,7 +57,6 @@ class Pulse:
 
     def close(self) -> None:
         """Ping no more, wait for nothing."""
-        self._closed = True
         self._silence.close()
         if self._patience is not None:
             self._patience.close()
@@ -69,7 +67,7 @@ class Pulse:
 
     def _ask(self) -> None:
         before, taken = self._peer.given, self._peer.taken()
-        if self._closed or not self._peer.ping() or self._patience is not None:
+        if not self._peer.ping() or self._patience is not None:
             return
         self._heard, self._before, self._taken = False, before, taken
         self._wait()

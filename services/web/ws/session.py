@@ -104,8 +104,9 @@ class Session:
             return
         if not self._credentials.proved and self._credentials.token_owner is None:
             raise Unauthorized("Say who is calling in the header or in the first message.")
-        if size > CONTROL_BYTES and op != "start":
-            raise BodyTooLarge("Only a start may be so long.", limit=CONTROL_BYTES)
+        most = self._core.settings.max_body_bytes if op == "start" else CONTROL_BYTES
+        if size > most:
+            raise BodyTooLarge("A message of this op may not be so long.", limit=most)
         match op:
             case "start":
                 self._start(validated(Start, asked), large=size > CONTROL_BYTES)

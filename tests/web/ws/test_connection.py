@@ -180,12 +180,24 @@ def test_too_much_for_nothing_ends_it(nuisance):
         sending.join()
 
 
+def test_a_flood_leaves_others_their_turn():
+    """However many frames come at once, whoever else has something to do does it in between."""
+    with serving() as served:
+        served.peer.send(frame(PONG) * 500, text("last"))
+        turns = 0
+        while not served.heard:
+            gevent.sleep(0)
+            turns += 1
+        assert turns > 250
+
+
 def test_what_comes_later_is_counted_anew():
-    """A peer that pings all day is none that floods."""
+    """A peer that pongs all day is none that floods."""
     with serving(limits=PATIENT) as served:
-        for _ in range(3):
-            served.peer.send(frame(PING) * tolerance.MOST)
-            settle()
+        for number in range(3):
+            served.peer.send(frame(PONG) * tolerance.MOST, text("still here"))
+            while len(served.heard) <= number:
+                settle()
             served.clock.advance(tolerance.WINDOW_S)
             settle()
         assert not served.connection.over
@@ -314,8 +326,10 @@ def test_a_silent_socket_is_pinged():
     with serving() as served:
         served.clock.advance(HEARTBEAT - 1)
         served.connection.send([b"{}"])
+        given = served.connection.given
         served.clock.advance(HEARTBEAT - 1)
         settle()
+        assert served.connection.given == given
         assert served.peer.frame() == (TEXT, b"{}")
         served.clock.advance(1)
         assert served.peer.frame() == (PING, b"")
@@ -325,9 +339,24 @@ def test_a_silent_socket_is_pinged():
         assert served.peer.frame() == (PING, b"")
 
 
-def test_who_answers_no_ping_is_cut():
-    """Two heartbeats after a ping that nothing answered, and not before."""
+def test_a_socket_that_is_written_to_needs_no_ping():
+    """While a slow reader takes what it is sent, nothing is put behind it."""
     with serving() as served:
+        served.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        sending = gevent.spawn(served.connection.send, [b"x" * 1_000_000])
+        settle()
+        for _ in range(5):
+            served.clock.advance(HEARTBEAT)
+            settle()
+        assert served.peer.frame() == (TEXT, b"x" * 1_000_000)
+        sending.join()
+        served.connection.send([b"next"])
+        assert served.peer.frame() == (TEXT, b"next")
+
+
+def test_who_answers_no_ping_is_cut():
+    """Two heartbeats after a ping that nothing answered, and not before; that it arrived is no answer."""
+    with serving(pair=over_tcp(takes=65_536, keeps=65_536)) as served:
         served.clock.advance(HEARTBEAT)
         assert served.peer.frame() == (PING, b"")
         settle()
@@ -424,6 +453,9 @@ def test_our_goodbye_is_the_last_that_leaves():
         served.connection.close(1012, "restart", last=b"{}")
         served.connection.close(1000)
         assert not served.connection.send([b"late"])
+        served.peer.send(text("late"))
+        settle()
+        assert served.heard == []
         assert served.peer.frame() == (TEXT, b"{}")
         assert served.peer.frame() == (CLOSE, (1012).to_bytes(2) + b"restart")
         assert served.peer.rest() == b""
@@ -461,6 +493,29 @@ def test_a_peer_may_go_without_a_word(way):
         way(served.peer)
         served.greenlet.join()
         assert not served.connection.send([b"x"])
+
+
+def test_a_cut_is_no_end_that_anybody_could_take_for_a_good_one():
+    """The peer gets a reset, whatever the kernel still had for it."""
+    ours, theirs = over_tcp(takes=4096, keeps=1_000_000)
+    with serving(pair=(ours, theirs)) as served:
+        assert served.connection.send([b"x" * 400_000])
+        served.connection.cut()
+        served.greenlet.join()
+        ours.close()
+        with pytest.raises(ConnectionResetError):
+            list(iter(lambda: served.peer.socket.recv(65_536), b""))
+
+
+def test_the_write_timeout_is_none_of_reading():
+    """Who has nothing to say for longer is heard all the same."""
+    with serving(limits=HASTY) as served:
+        served.peer.socket.settimeout(3 * HASTY.write_timeout_s)
+        with pytest.raises(TimeoutError):
+            served.peer.socket.recv(1)
+        served.peer.say("hello")
+        settle()
+        assert served.heard == [b"hello"]
 
 
 def test_whoever_reads_can_be_killed():

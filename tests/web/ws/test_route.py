@@ -82,6 +82,16 @@ def test_a_foreign_origin_is_refused_before_the_101():
         assert handshake(stage, Origin=origin).status == 101, origin
 
 
+@pytest.mark.parametrize("site", ["same-origin", "same-site", "cross-site"])
+def test_what_a_browser_calls_a_sockets_site_shuts_no_own_page_out(site):
+    """The Origin decides: ws is not http, and browsers differ in whether that is another site."""
+    stage = Stage()
+    assert handshake(stage, Origin="http://localhost", Sec_Fetch_Site=site).status == 101
+    if site != "same-origin":
+        assert handshake(stage, Origin="http://localhost:1", Sec_Fetch_Site=site).status == 403
+        assert handshake(stage, Origin="", Sec_Fetch_Site=site).status == 403
+
+
 def test_a_foreign_host_is_refused():
     """A rebound name opens no socket."""
     reply = handshake(Stage(), Host="evil.example")

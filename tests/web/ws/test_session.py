@@ -48,17 +48,15 @@ def auth(token: str):
 
 
 class Opening:
-    """A stage whose use case ``echo`` is opened when the test lets it; ``begun`` counts them."""
+    """A stage whose use case ``echo`` is opened when the test lets it."""
 
     def __init__(self, shared=None, **settings) -> None:
-        self.begun = 0
         self.let = Event()
         slow = replace(STAGE["echo"], transform=self._transform)
         use_cases = {"echo": slow, "mute": STAGE["mute"]}
         self.stage = Stage(use_cases=use_cases, settings=settings, shared=shared)
 
     def _transform(self, given, _context):
-        self.begun += 1
         self.let.wait()
         yield Text(text=given.text[:5])
 
@@ -224,16 +222,25 @@ def test_a_start_may_be_as_long_as_a_body():
         sending.join()
 
 
+def test_a_start_may_not_be_longer_than_a_body():
+    """Also where bodies are shorter than other messages may be."""
+    stage = Stage(settings={"max_body_bytes": 2_000})
+    with socket_of(stage) as peer:
+        refused = peer.say(start(text="x" * 2_000)).told()[-1]
+        assert (slug(refused), refused["problem"]["limit"]) == ("body-too-large", 2_000)
+
+
 def test_large_starts_are_opened_one_at_a_time():
     """Nothing more is read while a second one waits, so a socket never weighs more than two bodies."""
     opening = Opening(max_input_tokens=1_000_000)
     large = "word " * 20_000
     with socket_of(opening.stage) as peer:
-        sending = gevent.spawn(peer.say, start("a", text=large), start("b", text=large), start("c"))
-        while opening.begun < 1:
-            settle()
-        settle()
-        assert opening.begun == 1
+        small = start("c", "mute")
+        sending = gevent.spawn(peer.say, start("a", text=large), start("b", text=large), small)
+        peer.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            peer.socket.recv(1)
+        peer.socket.settimeout(None)
         opening.let.set()
         assert {messages[-1]["type"] for messages in peer.told("a", "b", "c").values()} == {"finish"}
         sending.join()
@@ -617,6 +624,8 @@ def test_a_stream_that_is_being_opened_tells_its_name_before_it_is_sent_on():
         settle()
         opening.stage.core.drain.begin()
         opening.stage.clock.advance(SPREAD_S)
+        settle()
+        assert slug(peer.say(start("b", "mute")).told("b")[-1]) == "shutting-down"
         opening.let.set()
         assert peer.until("a", "start")
         rest = peer.frames()
