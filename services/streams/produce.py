@@ -16,6 +16,7 @@ from services.errors import GlossError, Internal, ShuttingDown
 from services.events import Event, FinishReason, Usage
 from services.streams.ahead import Ahead
 from services.streams.calls import Answering, Calls
+from services.streams.capacity import Slot
 from services.streams.clock import Alarm
 from services.streams.pen import Pen
 from services.streams.route import Planned
@@ -74,6 +75,7 @@ class Producer:
     pen: Pen
     transform: Transform
     calls: Calls
+    slot: Slot
     plan: Callable[[tuple[Call, ...]], list[Planned]]
     ended: Callable[["Producer"], None]
     state: Any = None
@@ -111,6 +113,8 @@ class Producer:
             self._handle(value)
         then, planned = opening.then, opening.planned
         reason: FinishReason = "stop"
+        if isinstance(then, Asked):  # what asks nothing need not wait
+            self.slot.wait(self.pen.tell)
         while isinstance(then, Asked):
             answered = self.calls.answers(planned) if then.together else self.calls.answer(planned[0])
             then = advance(self.transform, answered, self._handle)
@@ -127,10 +131,10 @@ class Producer:
     def _close(self) -> None:
         """Close what is open; what goes wrong here, or comes too late, changes no end."""
         self.stream.interrupt = None
-        for close in (self.transform.close, self.calls.close):
+        for close in (self.transform.close, self.calls.close, self.slot.leave):
             try:
                 close()
-            except BaseException as error:  # noqa: BLE001 - the other one is still to be closed
+            except BaseException as error:  # noqa: BLE001 - the others are still to be closed
                 self._log(error)
 
     def _leave(self, end: FinishReason | BaseException) -> None:
