@@ -103,8 +103,8 @@ class Producer:
                 raise self._cause  # noqa: TRY301 - as if it had been thrown in
             end = self._play(opening)
         except BaseException as error:  # noqa: BLE001 - the boundary: every way to die has its end
-            end = error
             self._log(error)
+            end = error.with_traceback(None)  # it holds this frame, which holds it
         self._close()
         self._leave(self._cause or end)  # whatever a transform made of an interruption
 
@@ -142,8 +142,7 @@ class Producer:
         if self._alarm:
             self._alarm.close()
         if isinstance(end, Gone):
-            final = self.stream.usage()
-            self.stream.usage = lambda: final
+            self._let_go()
             if end.handed_over(self.calls.answered()):
                 return
             end = ShuttingDown()
@@ -154,9 +153,13 @@ class Producer:
         except Exception as error:  # noqa: BLE001 - a log without an end is waited for by its readers
             self._log(error)
             self.pen.fail(Internal(), Usage())
-        final = self.stream.usage()
-        self.stream.usage = lambda: final  # an ended stream is kept; what it took to make it need not be
+        self._let_go()
         self.ended(self)
+
+    def _let_go(self) -> None:
+        """Leave the stream its figures: it is kept for a while, what it took to make it need not be."""
+        usage, at_cap = self.stream.usage(), self.stream.at_cap()
+        self.stream.usage, self.stream.at_cap = lambda: usage, lambda: at_cap
 
     def _write(self, end: FinishReason | BaseException) -> None:
         usage = self.stream.usage()
