@@ -5,7 +5,7 @@ asked for; so importing this module opens nothing, and tests bring their own par
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
 from services.state.choice import choose
 from services.state.store import Shared, Store
+from services.streams.capacity import Capacity
 from services.streams.caps import input_cap, server_limits
 from services.streams.claims import Claims
 from services.streams.clock import Clock, GeventClock
@@ -29,9 +30,11 @@ from services.streams.drain import Drain
 from services.streams.handover import let_go_later, lose
 from services.streams.models import Model, Models
 from services.streams.registry import Streams
+from services.streams.resources import Resources, bounds
 from services.streams.retry import Retry, RetryBudget
 from services.streams.sessions import Sessions
 from services.streams.sharing.exchange import Exchange
+from services.streams.slots import Slots
 from services.streams.takeover import take_over
 from services.streams.use_case import UseCase
 from services.telemetry import setup_logging
@@ -94,7 +97,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
             HERE / "client",
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
-            ready=lambda: _ready(core),
+            ready=partial(_ready, core),
             openapi=document(use_cases, version=VERSION, keyed=bool(keys)),
         )
     )
@@ -120,9 +123,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         local=lambda stream_id: streams.here(stream_id),  # noqa: PLW0108 - made below
         lost=lambda stream: lose(core, stream),
     )
-    streams = Streams(
-        clock, most=settings.max_streams, retention_s=settings.retention_s, elsewhere=exchange.find
-    )
+    streams = Streams(clock, retention_s=settings.retention_s, elsewhere=exchange.find)
     core = Core(
         settings=settings,
         use_cases=use_cases,
@@ -139,8 +140,20 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         claims=Claims(store=store, clock=clock, streams=streams),
         exchange=exchange,
         drain=Drain(),
+        capacity=_capacity(settings, clock, relieve=streams.shed),
     )
     return core
+
+
+def _capacity(settings: Settings, clock: Clock, *, relieve: Callable[[], None]) -> Capacity:
+    found = bounds(settings.max_memory_mb)
+    log.info(found.told)
+    return Capacity(
+        slots=Slots(running=settings.max_streams, queued=settings.max_queued, monotonic=clock.monotonic),
+        resources=Resources(found, monotonic=clock.monotonic, relieve=relieve),
+        clock=clock,
+        queue_s=settings.queue_s,
+    )
 
 
 def _models(
@@ -196,6 +209,7 @@ def _ready(core: Core) -> dict[str, bool]:
         "provider": core.models.reachable,
         "store": core.exchange.store.reachable(),
         "accepting": not core.drain.draining,
+        "resources": core.capacity.resources.scarce is None,
     }
 
 

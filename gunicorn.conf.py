@@ -27,7 +27,8 @@ workers = settings.web_concurrency if settings.redis_url else 1
 
 # A stream is a greenlet: thousands of silent ones cost memory and nothing else.
 worker_class = "services.web.worker.Worker"
-worker_connections = settings.max_streams + 500  # all streams, and those who cancel or ask how it is
+# All streams, and others who cancel, ask how it is, are refused, or only keep their connection.
+worker_connections = settings.max_streams + settings.max_queued + 500
 
 # Longer than the 90 s for which Heroku's router keeps an idle connection; if we closed it first, the
 # router would write its next request into nothing (H13, H18).

@@ -32,6 +32,7 @@ A ``detail`` is written by us and never repeats what a caller or a provider sent
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 
@@ -72,14 +73,19 @@ class GlossError(Exception):
 
     @property
     def retry_after(self) -> str | None:
-        """Return the ``Retry-After`` that goes with it: whole seconds, and never at once."""
-        seconds = self.members.get("retry_after_s")
-        return str(max(1, math.ceil(seconds))) if isinstance(seconds, int | float) else None
+        """Return the ``Retry-After`` that goes with it."""
+        return retry_after(self.members)
 
     @classmethod
     def tree(cls) -> list[type[Self]]:
         """Return this class and all below it, each once."""
         return [cls, *(leaf for child in cls.__subclasses__() for leaf in child.tree())]
+
+
+def retry_after(problem: Mapping[str, object]) -> str | None:
+    """Return the ``Retry-After`` that goes with a problem: whole seconds, and never at once."""
+    seconds = problem.get("retry_after_s")
+    return str(max(1, math.ceil(seconds))) if isinstance(seconds, int | float) else None
 
 
 class MalformedBody(GlossError):
@@ -235,12 +241,15 @@ class Internal(GlossError):
 
 
 class Overloaded(GlossError):
-    """Everything is in use."""
+    """One more stream does not fit, or waited too long for its slot."""
 
     status = 503
     slug = "overloaded"
-    title = "Too many streams are running"
-    meaning = "The process has as many streams as GLOSS_MAX_STREAMS allows; try again shortly."
+    title = "The service is full"
+    meaning = (
+        "GLOSS_MAX_STREAMS are at work and GLOSS_MAX_QUEUED wait, or the wait took GLOSS_QUEUE_S, or "
+        "little memory is left. Member `retry_after_s` says when to try again."
+    )
     come_back_s = 1  # streams end all the time
 
 

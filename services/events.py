@@ -84,11 +84,12 @@ class Text(Event, frozen=True, tag="text", omit_defaults=True):
     text_index: int | None = None
 
 
-class Notice(Event, frozen=True, tag="notice"):
-    """Something that the client should know and that ends nothing."""
+class Notice(Event, frozen=True, tag="notice", omit_defaults=True):
+    """Something that the client should know and that ends nothing; ``place`` is one in the queue."""
 
     code: str
     detail: str
+    place: int | None = None
 
 
 class Finish(Event, frozen=True, tag="finish"):

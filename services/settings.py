@@ -261,7 +261,24 @@ class Settings(BaseSettings):
         ge=0,
     )
     max_streams: int = setting(
-        2_000, "GLOSS_MAX_STREAMS", "Running at once in one process; at 40 KB each this is 80 MB.", ge=1
+        2_000, "GLOSS_MAX_STREAMS", "At work at once in one process; at 40 KB each this is 80 MB.", ge=1
+    )
+    max_queued: int = setting(
+        100, "GLOSS_MAX_QUEUED", "Wait for a slot, callers in turn; all others are refused at once.", ge=0
+    )
+    queue_s: float = setting(
+        20,
+        "GLOSS_QUEUE_S",
+        "The longest wait for a slot: with the silence after it, below the 55 s of Heroku's router.",
+        unit="s",
+        gt=0,
+    )
+    max_memory_mb: int | None = setting(
+        None,
+        "GLOSS_MAX_MEMORY_MB",
+        "New streams are refused from 90 % of it on. Unset: what the container or the machine has.",
+        unit="MB",
+        ge=1,
     )
     session_days: float = setting(
         30, "GLOSS_SESSION_DAYS", "A session not used for so long is forgotten.", unit="days", gt=0

@@ -80,7 +80,7 @@ def test_the_limits_that_are_listed_are_those_that_hold() -> None:
 
 def test_ready_means_that_the_provider_answers() -> None:
     """Until it does not."""
-    checks = {"provider": True, "store": True, "accepting": True}
+    checks = {"provider": True, "store": True, "accepting": True, "resources": True}
     assert Stage().call("GET", "/readyz").json() == {"status": "ready", "checks": checks}
 
 

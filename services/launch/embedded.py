@@ -23,6 +23,7 @@ from services.settings import Settings
 
 REQUIREMENTS = Path("requirements-embedded.txt")
 GGUF = b"GGUF"
+SLOTS = 4  # answers that the model gives at a time
 
 
 class Slow(msgspec.Struct, frozen=True):
@@ -40,6 +41,9 @@ SLOW = (
     Slow("parallel_calls", "GLOSS_PARALLEL_CALLS", "1"),  # they would share the same cores
     Slow("deadline_s", "GLOSS_DEADLINE_S", "600"),  # 2,000 tokens at 11 a second, and three neighbours
     Slow("json_s", "GLOSS_JSON_S", "600"),  # nobody's router stands before a loopback address
+    Slow("max_streams", "GLOSS_MAX_STREAMS", str(SLOTS)),  # who comes fifth is told its place
+    Slow("max_queued", "GLOSS_MAX_QUEUED", "16"),  # four rounds of a minute or so
+    Slow("queue_s", "GLOSS_QUEUE_S", "300"),
 )
 
 
@@ -97,7 +101,7 @@ def start(name: str, path: Path, key: str, log: Path) -> Child:
             patience_s=5,
             log=errors,
         )
-    orders = {"path": str(path), "name": name, "key": key, "threads": machine.threads()}
+    orders = {"path": str(path), "name": name, "key": key, "threads": machine.threads(), "slots": SLOTS}
     if child.process.stdin:
         child.process.stdin.write(json.dumps(orders).encode() + b"\n")
         child.process.stdin.flush()

@@ -13,18 +13,18 @@ from typing import Any
 import msgspec
 import xllamacpp
 
-SLOTS = 4
 WINDOW = 2048  # tokens of one slot; four of them, 1.3 GB with the model
 BATCH = 64  # tokens of a prompt read at a time: the other slots wait for 4 s then, and not for 38
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What to serve: a GGUF file, under which name, for whom."""
+    """What to serve: a GGUF file, under which name, for whom, and to how many at a time."""
 
     path: str
     name: str
     key: str
     threads: int
+    slots: int
 
 
 def parameters(orders: Orders) -> Any:
@@ -38,8 +38,8 @@ def parameters(orders: Orders) -> Any:
     params.cors_origins = "http://127.0.0.1"  # the default is every origin
     params.ui = False
     params.endpoint_slots = False  # it shows prompts
-    params.n_parallel = SLOTS
-    params.n_ctx = SLOTS * WINDOW  # the total of all slots
+    params.n_parallel = orders.slots
+    params.n_ctx = orders.slots * WINDOW  # the total of all slots
     params.cache_ram_mib = 0  # the default keeps up to 8 GiB of old prompts
     params.no_extra_bufts = True  # repacked weights would be a second copy: 0.6 GB
     params.n_batch = params.n_ubatch = BATCH

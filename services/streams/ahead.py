@@ -55,6 +55,8 @@ class Ahead:
         self.closed = True
         if self.greenlet is not None:
             self.greenlet.kill()
+            self.greenlet = None  # it keeps what killed it, and that keeps its frames
+        self._heard.close()
         self.reply.close()
 
     def _hear(self) -> Generator[str, None, None]:

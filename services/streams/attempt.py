@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from services import llm
 from services.cost.tally import Tally
@@ -37,14 +38,15 @@ class Terms:
 
     def __post_init__(self) -> None:
         """Begin with the model that was chosen."""
-        self.route = Route(self.models, self._fell_back)
+        self.route = Route(self.models, partial(_tell_of_fall_back, self.emit))
 
     def notice(self, code: str, detail: str) -> None:
         """Tell the readers something that ends nothing."""
         self.emit(Notice(code=code, detail=detail))
 
-    def _fell_back(self, model: Model) -> None:
-        self.notice("provider-fallback", f"{model.name} answers from here on.")
+
+def _tell_of_fall_back(emit: Callable[[Event], None], model: Model) -> None:
+    emit(Notice(code="provider-fallback", detail=f"{model.name} answers from here on."))
 
 
 class Attempt:

@@ -66,9 +66,10 @@ class Calls:
         )
 
     def close(self) -> None:
-        """Close the provider of every call that is not done."""
+        """Close the provider of every call that is not done, and hold none of them."""
         for answered in self.made:
             answered.close()
+        self.made.clear()
 
     def usage(self) -> Usage:
         """Return what the calls have cost until now, those that still run as counted here."""

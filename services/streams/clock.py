@@ -81,7 +81,7 @@ class Alarm:
 
     def restart(self, seconds: float) -> None:
         """Wait anew, from now on for so many seconds."""
-        self.close()
+        self._stop()
         self._seconds = seconds
         self._touched = self._clock.monotonic()
         self._timer = self._clock.later(seconds, self._look)
@@ -91,15 +91,23 @@ class Alarm:
         self._touched = self._clock.monotonic()
 
     def close(self) -> None:
-        """Never ring; closing twice is fine."""
+        """Never ring again, and hold nothing: who rings often holds the alarm. Closing twice is fine."""
+        self._stop()
+        self._ring = _nobody
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.close()
             self._timer = None
 
     def _look(self) -> None:
-        self.close()
+        self._stop()
         left = self._touched + self._seconds - self._clock.monotonic()
         if left > 0:
             self._timer = self._clock.later(left, self._look)
         else:
             self._ring()
+
+
+def _nobody() -> None:
+    """Stand for whom a closed alarm has rung."""

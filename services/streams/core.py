@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.prompting import Prompt
 from services.settings import Settings
+from services.streams.capacity import Capacity
 from services.streams.claims import Claims
 from services.streams.clock import Clock
 from services.streams.drain import Drain
@@ -30,3 +31,4 @@ class Core:
     claims: Claims
     exchange: Exchange
     drain: Drain
+    capacity: Capacity

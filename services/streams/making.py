@@ -12,6 +12,7 @@ from services.events import Event, Limits
 from services.streams.allowance import Allowance
 from services.streams.attempt import Terms
 from services.streams.calls import Calls
+from services.streams.capacity import Slot
 from services.streams.core import Core
 from services.streams.hearing import Silences
 from services.streams.known import Before
@@ -63,9 +64,9 @@ class Making:
         )  # fmt: skip
 
     def producer(
-        self, pen: Pen, ended: Callable[[Producer], None], *, before: Before | None = None
+        self, pen: Pen, slot: Slot, ended: Callable[[Producer], None], *, before: Before | None = None
     ) -> Producer:
-        """Return who drives it; ``ended`` is called after the end is written.
+        """Return who drives it and gives back the slot; ``ended`` is called after the end is written.
 
         ``before`` is what another process had of it.
         """
@@ -76,7 +77,7 @@ class Making:
         self.stream.usage, self.stream.at_cap = calls.usage, lambda: calls.terms.allowance.reached
         return Producer(
             stream=self.stream, pen=pen, transform=self.transform, calls=calls, plan=self.planner.plan,
-            ended=ended, state=self.session.state if self.session else None,
+            slot=slot, ended=ended, state=self.session.state if self.session else None,
         )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     *,
     keyed: bool,
 ) -> Stream:
-    _require_room(core)
+    require_room(core, owner)
     model = core.models.choose(given.options.model)
     limits = _within(patience_s, _weigh(core, use_case, model.counter, given))
     stream = _stream(core, use_case, given, stream_id, owner, model)
@@ -79,21 +79,23 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
             core, use_case, given, stream=stream, model=model, limits=limits, session=session
         )  # fmt: skip
         confirm()
-        _require_room(core)  # others came in meanwhile; from here on nothing waits
-
-    pen = Pen(stream, given.options.granularity)
-    sent = given.model_dump(mode="json", exclude_none=True)
-    producer = making.producer(pen, lambda producer: ended(core, stream, session, sent, producer.state))
-    pen.write(_start(core, use_case, making))
-    core.streams.add(stream)
-    core.exchange.publish(
-        stream,
-        sent=sent,
-        session=session.id if session else None,
-        deadline_s=limits.deadline_s,
-        keyed=keyed,
-    )
-    producer.start(making.opening, limits.deadline_s)
+        core.drain.require_open()
+        with core.capacity.slot(owner) as slot:  # from here on nothing waits
+            pen = Pen(stream, given.options.granularity)
+            sent = given.model_dump(mode="json", exclude_none=True)
+            producer = making.producer(
+                pen, slot, lambda producer: ended(core, stream, session, sent, producer.state)
+            )
+            pen.write(_start(core, use_case, making))
+            core.streams.add(stream)
+            core.exchange.publish(
+                stream,
+                sent=sent,
+                session=session.id if session else None,
+                deadline_s=limits.deadline_s,
+                keyed=keyed,
+            )
+            producer.start(making.opening, limits.deadline_s)
     later = given.options.supersedes
     if later is not None and not core.claims.is_latest(later, stream.id, owner):
         stream.stop("superseded")  # by one that came while this one was being opened, and could not find it
@@ -134,9 +136,10 @@ def _await_end(stream: Stream) -> None:
     stream.log.unwatch(gone.set)
 
 
-def _require_room(core: Core) -> None:
+def require_room(core: Core, owner: str) -> None:
+    """Raise ShuttingDown or Overloaded where this owner's stream could not begin; costs next to nothing."""
     core.drain.require_open()
-    core.streams.require_room()
+    core.capacity.require(owner)
 
 
 def _weigh(core: Core, use_case: UseCase, counter: Counter, given: Input) -> Limits:

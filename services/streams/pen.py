@@ -1,7 +1,7 @@
 """Writes a stream's log, and knows what its end must report: length, hash, times."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.errors import GlossError
 from services.events import Error, Event, Finish, FinishReason, Text, Timing, Usage
@@ -21,26 +21,11 @@ class Pen:
         self, stream: Stream, granularity: Granularity = "token", *, shown: Sequence[Event] = ()
     ) -> None:
         """``shown`` is what stands in the log already, and is to be made again before more is."""
-        self.write, self._release = regrouped(self._write, granularity)
         self._stream = stream
         self._replay = Replay(shown, stream.log.append) if shown else None
         self._append = self._replay.put if self._replay else stream.log.append
-        self._monotonic = stream.clock.monotonic
-        self._began = self._monotonic()
-        self._first_text: float | None = None
-        self._digest = hashlib.sha256()
-        self._chars = 0
-
-    def _write(self, event: Event) -> None:
-        """Append an event; an empty text is no event."""
-        if type(event) is Text:
-            if not event.text:
-                return
-            if self._first_text is None:
-                self._first_text = self._monotonic()
-            self._digest.update(event.text.encode())
-            self._chars += len(event.text)
-        self._append(event)
+        self._written = _Written(self._append, stream.clock.monotonic)
+        self.write, self._release = regrouped(self._written.add, granularity)
 
     def tell(self, event: Event) -> None:
         """Append what is no part of the answer: a word that it falls into stays whole."""
@@ -52,24 +37,49 @@ class Pen:
         if self._replay is not None and not self._replay.complete:
             self.fail(differs(), usage)
             return
+        written = self._written
         self._stream.log.append(
             Finish(
                 reason=reason,
                 usage=usage,
-                chars=self._chars,
-                sha256=self._digest.hexdigest(),
-                timing=self._timing(),
+                chars=written.chars,
+                sha256=written.digest.hexdigest(),
+                timing=written.timing(),
             )
         )
 
     def fail(self, error: GlossError, usage: Usage) -> None:
         """Write the end that was not meant."""
         self._release()
-        partial = self._chars > 0 or (self._replay is not None and self._replay.text_shown)
+        partial = self._written.chars > 0 or (self._replay is not None and self._replay.text_shown)
         problem = error.problem(self._stream.url)
         self._stream.log.append(Error(problem=problem, usage=usage, partial=partial))
 
-    def _timing(self) -> Timing:
+
+class _Written:
+    """Passes events on and sums up their text; it knows nothing of the pen, or both would stay for ever."""
+
+    def __init__(self, append: Callable[[Event], None], monotonic: Callable[[], float]) -> None:
+        self.chars = 0
+        self.digest = hashlib.sha256()
+        self._append = append
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._first_text: float | None = None
+
+    def add(self, event: Event) -> None:
+        """Append an event; an empty text is no event."""
+        if type(event) is Text:
+            if not event.text:
+                return
+            if self._first_text is None:
+                self._first_text = self._monotonic()
+            self.digest.update(event.text.encode())
+            self.chars += len(event.text)
+        self._append(event)
+
+    def timing(self) -> Timing:
+        """Return the times until now, in milliseconds."""
         first = self._first_text
         return Timing(
             first_text_ms=None if first is None else round(1000 * (first - self._began)),

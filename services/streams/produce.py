@@ -16,6 +16,7 @@ from services.errors import GlossError, Internal, ShuttingDown
 from services.events import Event, FinishReason, Usage
 from services.streams.ahead import Ahead
 from services.streams.calls import Answering, Calls
+from services.streams.capacity import Slot
 from services.streams.clock import Alarm
 from services.streams.pen import Pen
 from services.streams.route import Planned
@@ -74,6 +75,7 @@ class Producer:
     pen: Pen
     transform: Transform
     calls: Calls
+    slot: Slot
     plan: Callable[[tuple[Call, ...]], list[Planned]]
     ended: Callable[["Producer"], None]
     state: Any = None
@@ -101,8 +103,8 @@ class Producer:
                 raise self._cause  # noqa: TRY301 - as if it had been thrown in
             end = self._play(opening)
         except BaseException as error:  # noqa: BLE001 - the boundary: every way to die has its end
-            end = error
             self._log(error)
+            end = error.with_traceback(None)  # it holds this frame, which holds it
         self._close()
         self._leave(self._cause or end)  # whatever a transform made of an interruption
 
@@ -111,6 +113,8 @@ class Producer:
             self._handle(value)
         then, planned = opening.then, opening.planned
         reason: FinishReason = "stop"
+        if isinstance(then, Asked):  # what asks nothing need not wait
+            self.slot.wait(self.pen.tell)
         while isinstance(then, Asked):
             answered = self.calls.answers(planned) if then.together else self.calls.answer(planned[0])
             then = advance(self.transform, answered, self._handle)
@@ -127,10 +131,10 @@ class Producer:
     def _close(self) -> None:
         """Close what is open; what goes wrong here, or comes too late, changes no end."""
         self.stream.interrupt = None
-        for close in (self.transform.close, self.calls.close):
+        for close in (self.transform.close, self.calls.close, self.slot.leave):
             try:
                 close()
-            except BaseException as error:  # noqa: BLE001 - the other one is still to be closed
+            except BaseException as error:  # noqa: BLE001 - the others are still to be closed
                 self._log(error)
 
     def _leave(self, end: FinishReason | BaseException) -> None:
@@ -138,8 +142,7 @@ class Producer:
         if self._alarm:
             self._alarm.close()
         if isinstance(end, Gone):
-            final = self.stream.usage()
-            self.stream.usage = lambda: final
+            self._let_go()
             if end.handed_over(self.calls.answered()):
                 return
             end = ShuttingDown()
@@ -150,9 +153,13 @@ class Producer:
         except Exception as error:  # noqa: BLE001 - a log without an end is waited for by its readers
             self._log(error)
             self.pen.fail(Internal(), Usage())
-        final = self.stream.usage()
-        self.stream.usage = lambda: final  # an ended stream is kept; what it took to make it need not be
+        self._let_go()
         self.ended(self)
+
+    def _let_go(self) -> None:
+        """Leave the stream its figures: it is kept for a while, what it took to make it need not be."""
+        usage, at_cap = self.stream.usage(), self.stream.at_cap()
+        self.stream.usage, self.stream.at_cap = lambda: usage, lambda: at_cap
 
     def _write(self, end: FinishReason | BaseException) -> None:
         usage = self.stream.usage()

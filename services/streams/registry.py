@@ -3,8 +3,9 @@
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
-from services.errors import NotFound, Overloaded
+from services.errors import NotFound
 from services.streams.clock import Clock
 from services.streams.stream import Stream
 
@@ -27,21 +28,14 @@ class Streams:
         self,
         clock: Clock,
         *,
-        most: int,
         retention_s: float,
         elsewhere: Callable[[str], Stream | None] = lambda _id: None,
     ) -> None:
         self._clock = clock
-        self._most = most
         self._retention_s = retention_s
         self._elsewhere = elsewhere
         self._running: dict[str, Stream] = {}
         self._ended: OrderedDict[str, Stream] = OrderedDict()
-
-    def require_room(self) -> None:
-        """Raise Overloaded if as many streams run as may."""
-        if len(self._running) >= self._most:
-            raise Overloaded
 
     @property
     def running(self) -> list[Stream]:
@@ -58,10 +52,15 @@ class Streams:
         self._ended[stream.id] = stream
         while len(self._ended) > MAX_ENDED:
             self._ended.popitem(last=False)
-        self._clock.later(self._retention_s, lambda: self._forget(stream))
+        self._clock.later(self._retention_s, partial(self._forget, stream.id))
 
-    def _forget(self, stream: Stream) -> None:
-        self._ended.pop(stream.id, None)
+    def _forget(self, stream_id: str) -> None:
+        self._ended.pop(stream_id, None)
+
+    def shed(self) -> None:
+        """Forget the older half of those that have ended: memory is short."""
+        for _ in range((len(self._ended) + 1) // 2):
+            self._ended.popitem(last=False)
 
     def dropped(self, stream: Stream) -> None:
         """Forget a stream that another process goes on with."""

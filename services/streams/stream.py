@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakMethod
 
 from services.events import Finish, FinishReason, Usage
 from services.streams.clock import Clock
@@ -65,9 +66,13 @@ class Stream:
 
     def __post_init__(self) -> None:
         """Nobody is there yet."""
-        self.presence: Attendance = Presence(
-            self.clock, self.on_disconnect, lambda: self.stop("disconnected")
-        )
+        weakly = WeakMethod(self.stop)  # a cycle would keep each stream until a full garbage collection
+
+        def abandoned() -> None:
+            if stop := weakly():
+                stop("disconnected")
+
+        self.presence: Attendance = Presence(self.clock, self.on_disconnect, abandoned)
 
     @property
     def url(self) -> str:

@@ -7,9 +7,10 @@ were answered are not made again (``known.py``). Everything else gets the end th
 
 from datetime import datetime
 
-from services.errors import GlossError, NotFound, ShuttingDown
+from services.errors import GlossError, NotFound, Overloaded, ShuttingDown
 from services.events import Error, Limits, Notice, Start, Text
 from services.state.store import StoreDownError
+from services.streams.capacity import Slot
 from services.streams.core import Core
 from services.streams.ending import ended
 from services.streams.known import Before
@@ -39,8 +40,12 @@ def take_over(core: Core, facts: Facts, copy: Log, epoch: int) -> None:
     core.exchange.go_on(stream, facts, epoch, max(LEFT_S, left_s))
     if making is None or facts.handed is None:
         _end(core, stream, facts)
-    else:
-        _go_on(core, making, facts, facts.handed, left_s)
+        return
+    try:
+        with core.capacity.slot(stream.owner) as slot:
+            _go_on(core, making, slot, facts, facts.handed, left_s)
+    except Overloaded:  # whoever waits here came first
+        _end(core, stream, facts)
 
 
 def _left_s(core: Core, start: Start) -> float:
@@ -65,7 +70,9 @@ def _making(core: Core, facts: Facts, stream: Stream, start: Start, left_s: floa
         return None
 
 
-def _go_on(core: Core, making: Making, facts: Facts, before: Before, left_s: float) -> None:
+def _go_on(  # noqa: PLR0913, PLR0917 - what it goes on with
+    core: Core, making: Making, slot: Slot, facts: Facts, before: Before, left_s: float
+) -> None:
     stream = making.stream
     shown = stream.log.after(1)
     granularity = facts.sent.get("options", {}).get("granularity", "token")
@@ -73,7 +80,9 @@ def _go_on(core: Core, making: Making, facts: Facts, before: Before, left_s: flo
     stream.log.append(Notice(code="provider-retry", detail="Another process goes on with this answer."))
     stream.presence.enter()
     stream.presence.leave(held_s=HELD_S)  # its readers are on their way
-    producer = making.producer(pen, lambda _: ended(core, stream, None, facts.sent, None), before=before)
+    producer = making.producer(
+        pen, slot, lambda _: ended(core, stream, None, facts.sent, None), before=before
+    )
     producer.start(making.opening, left_s)
 
 

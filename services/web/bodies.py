@@ -1,6 +1,7 @@
 """Reading a request's JSON body: bounded in bytes and in time, and refused without an echo."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -13,17 +14,20 @@ PIECE = 64 * 1024
 JSON_TYPE = "application/json"
 
 
-def read_json(request: Request, *, max_bytes: int, within_s: float) -> dict[str, Any]:
+def read_json(
+    request: Request, *, max_bytes: int, within_s: float, spare: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Return the JSON object that the request carries, whatever its Content-Type says.
 
     With an ``Origin`` header the type must be application/json: a page of another origin cannot
     send that without asking first, while a plain form can send any text. Raises ``MalformedBody``,
     ``BodyTooLarge``, ``UnsupportedMediaType``, or ``RequestTimeout`` when the whole body has not
-    arrived within ``within_s``.
+    arrived within ``within_s``. ``spare`` is asked for the room of each further piece, and may
+    refuse it.
     """
     _check_media_type(request)
     with gevent.Timeout(within_s, RequestTimeout(limit=within_s)):
-        body = _read(request, max_bytes)
+        body = _read(request, max_bytes, spare)
     return parse_object(body)
 
 
@@ -56,7 +60,7 @@ def _check_media_type(request: Request) -> None:
         raise UnsupportedMediaType(f"With an Origin, send `Content-Type: {JSON_TYPE}`.")
 
 
-def _read(request: Request, limit: int) -> bytes:
+def _read(request: Request, limit: int, spare: Callable[[], None]) -> bytes:
     """Read to the end of the body, or one byte beyond the limit.
 
     werkzeug's own limit cuts a chunked body at the limit without a word, so it is not used.
@@ -66,7 +70,7 @@ def _read(request: Request, limit: int) -> bytes:
         return b""  # nothing says where the body ends: there is none
     if length is not None and length > limit:
         raise BodyTooLarge(limit=limit)
-    body = _read_up_to(request.environ["wsgi.input"], limit + 1 if length is None else length)
+    body = _read_up_to(request.environ["wsgi.input"], limit + 1 if length is None else length, spare)
     if len(body) > limit:
         raise BodyTooLarge(limit=limit)
     if length is not None and len(body) < length:
@@ -74,8 +78,10 @@ def _read(request: Request, limit: int) -> bytes:
     return body
 
 
-def _read_up_to(stream: Any, end: int) -> bytes:
+def _read_up_to(stream: Any, end: int, spare: Callable[[], None]) -> bytes:
     body = bytearray()
     while piece := stream.read(min(PIECE, end - len(body))):
+        if len(body) >= PIECE:
+            spare()
         body += piece
     return bytes(body)

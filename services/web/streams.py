@@ -10,9 +10,10 @@ import msgspec
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.errors import InvalidInput, NotFound, ShuttingDown
+from services.errors import InvalidInput, NotFound, ShuttingDown, retry_after
 from services.events import Error, Event, Finish
 from services.streams.core import Core
+from services.streams.open import require_room
 from services.streams.readers import Reader
 from services.streams.stream import Stream
 from services.streams.use_case import UseCase
@@ -67,11 +68,17 @@ class StreamRoutes:
         caller = authenticate(request, self.keys, scope=name if use_case else None)
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
+        key, settings = request.headers.get("Idempotency-Key"), self.core.settings
+        if key is None:  # else it may join a stream, and needs no room
+            require_room(self.core, caller.key_id)  # before the body: so a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"))
-        settings = self.core.settings
-        body = read_json(request, max_bytes=settings.max_body_bytes, within_s=settings.body_s)
+        body = read_json(
+            request,
+            max_bytes=settings.max_body_bytes,
+            within_s=settings.body_s,
+            spare=self.core.capacity.spare,
+        )
         patience_s = settings.json_s if encoding is JSON else None
-        key = request.headers.get("Idempotency-Key")
         stream = begin(self.core, use_case, body, caller, key=key, patience_s=patience_s)
         return self._answer(stream, encoding, after=0)
 
@@ -153,12 +160,12 @@ class StreamRoutes:
         if stream.log.end is None:
             return Response(status=204)  # the caller has left; nobody reads this
         events, lines = stream.log.after(0), stream.log.lines(0)
-        failed = isinstance(stream.log.end, Error)
+        problem = stream.log.end.problem if isinstance(stream.log.end, Error) else None
         return Response(
             whole.body(events, lines, self.use_cases[stream.use_case].result(events)),
             status=whole.status(events[-1]),
-            content_type=whole.PROBLEM_TYPE if failed else whole.CONTENT_TYPE,
-            headers=_headers(stream),
+            content_type=whole.PROBLEM_TYPE if problem else whole.CONTENT_TYPE,
+            headers=_headers(stream) | _come_back(problem or {}),
         )
 
 
@@ -169,6 +176,11 @@ class _Streamed(Response):
         if isinstance(self.response, StreamBody):
             self.response.start_response = start_response
         return super().__call__(environ, start_response)
+
+
+def _come_back(problem: dict[str, Any]) -> dict[str, str]:
+    seconds = retry_after(problem)
+    return {"Retry-After": seconds} if seconds else {}
 
 
 def _elsewhere(stream: Stream) -> Response:

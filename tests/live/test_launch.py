@@ -9,10 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from services.launch.embedded import SLOTS
+from tests.live.http import Connection
 from tests.live.service import OURS, ROOT
 
 # The first of them may have to fetch the model.
@@ -109,6 +112,17 @@ def test_says_how_to_ask(launch):
     for line in lines:
         heads = subprocess.run([*shlex.split(line), "-sD-"], check=False, capture_output=True).stdout
         assert heads.startswith(b"HTTP/1.1 200 ")
+
+
+def test_more_than_the_model_can_answer_wait(launch):
+    """It gives so many answers at a time; who comes then hears its place at once, and not silence."""
+    port = int(re.search(r"Gloss listens on http://127\.0\.0\.1:(\d+)", launch().until_up().said)[1])
+    body = {"topic": "2x + 3 = 11", "options": {"max_output_tokens": 500}}
+    with ExitStack() as stack:
+        for _ in range(SLOTS + 1):
+            client = stack.enter_context(Connection(port)).post("/v1/tutor", body, "application/x-ndjson")
+            assert client.head().status == 200
+        assert b'"place":1' in client.until(b'"code":"queued"')
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

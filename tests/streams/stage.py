@@ -129,6 +129,7 @@ def stage_settings(**given: Any) -> Settings:
         "host": "127.0.0.1", "keys": (), "open": False, "trusted_hosts": (), "cors_origins": (),
         "model": "scripted", "models": (), "openai_base_url": None, "openai_api_key": None,
         "providers": (), "retries_per_minute": 1_000_000,  # a clock that stands still has one minute
+        "max_memory_mb": 1_000_000,
     }  # fmt: skip
     return Settings(_env_file=None, **{**plain, **given})
 

@@ -1,8 +1,10 @@
 """Which streams there are."""
 
+from weakref import ref
+
 import pytest
 
-from services.errors import NotFound, Overloaded
+from services.errors import NotFound
 from services.streams import registry
 from services.streams.registry import Streams, new_id
 from services.streams.stream import Stream
@@ -13,9 +15,9 @@ def stream(name: str = "a", owner: str = "me") -> Stream:
     return Stream(id=name, owner=owner, use_case="u", model="m", clock=FakeClock())
 
 
-def streams(most: int = 2, retention_s: float = 60) -> tuple[Streams, FakeClock]:
+def streams(retention_s: float = 60) -> tuple[Streams, FakeClock]:
     clock = FakeClock()
-    return Streams(clock, most=most, retention_s=retention_s), clock
+    return Streams(clock, retention_s=retention_s), clock
 
 
 def test_a_running_stream_is_found() -> None:
@@ -49,20 +51,6 @@ def test_an_ended_stream_stays_for_a_while() -> None:
         kept.get("a", "me")
 
 
-def test_there_is_room_for_so_many_and_no_more() -> None:
-    """Running streams count, ended ones do not; a refusal says when to try again."""
-    kept, _ = streams(most=2)
-    kept.add(stream("a"))
-    kept.require_room()
-    kept.add(stream("b"))
-    with pytest.raises(Overloaded) as refused:
-        kept.require_room()
-    assert (refused.value.members, len(kept.running)) == ({"retry_after_s": 1}, 2)
-    kept.ended(stream("a"))
-    kept.require_room()
-    assert len(kept.running) == 1
-
-
 def test_ended_streams_are_bounded_in_number() -> None:
     """When too many have ended, the one that ended first goes early."""
     kept, _ = streams(retention_s=1e9)
@@ -71,6 +59,25 @@ def test_ended_streams_are_bounded_in_number() -> None:
     with pytest.raises(NotFound):
         kept.get("0", "me")
     assert kept.get("1", "me").id == "1"
+
+
+def test_the_older_half_is_let_go_where_memory_is_short() -> None:
+    """Of those that have ended; and nothing, not even a timer, holds them any longer."""
+    kept, _ = streams()
+    running = stream("running")
+    kept.add(running)
+    ends = [stream(name) for name in "abc"]
+    for one in ends:
+        kept.ended(one)
+    first = ref(ends[0])
+    ends.clear()
+    del one
+    kept.shed()
+    assert first() is None
+    for name in "ab":
+        with pytest.raises(NotFound):
+            kept.get(name, "me")
+    assert (kept.get("c", "me").id, kept.get("running", "me")) == ("c", running)
 
 
 def test_ids_cannot_be_guessed() -> None:

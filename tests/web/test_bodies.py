@@ -12,10 +12,11 @@ from werkzeug.test import EnvironBuilder
 from services.errors import (
     BodyTooLarge,
     MalformedBody,
+    Overloaded,
     RequestTimeout,
     UnsupportedMediaType,
 )
-from services.web.bodies import parse_object, read_json
+from services.web.bodies import PIECE, parse_object, read_json
 from tests.web.house import HERE, client, refusal
 
 MARKER = "MARKER-7f3a"
@@ -238,3 +239,18 @@ def test_a_refusal_travels_as_a_problem():
     answer = client().post("/v1/echo", data=f"{MARKER}=1", headers=HERE)
     assert (answer.status_code, answer.json["type"]) == (400, "/problems/malformed-body")
     assert MARKER not in answer.text
+
+
+def test_room_is_asked_for_while_a_large_body_comes():
+    """For each piece after the first 64 KB: what is refused then is not kept, and not read on."""
+    asked = []
+
+    def spare():
+        asked.append(1)
+        raise Overloaded
+
+    body = io.BytesIO(b'{"a": "' + b"x" * (1 << 20) + b'"}')
+    with pytest.raises(Overloaded):
+        read_json(request(body), max_bytes=1 << 21, within_s=5, spare=spare)
+    assert (asked, body.tell()) == ([1], 2 * PIECE)
+    assert read_json(request(b'{"a": 1}'), max_bytes=LIMIT, within_s=5, spare=spare) == {"a": 1}

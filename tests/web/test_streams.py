@@ -458,11 +458,13 @@ def test_a_text_has_no_heartbeat() -> None:
 
 # Room
 
+FULL_BY_ONE = {"max_streams": 1, "max_queued": 0}
+
 
 def test_a_full_house_refuses() -> None:
     """503 with ``Retry-After``; who is inside does not notice; when one ends there is room."""
     gate = Gate()
-    stage = Stage(whole("Hello", gate), settings={"max_streams": 1})
+    stage = Stage(whole("Hello", gate), settings=FULL_BY_ONE)
     first = stage.post()
     refused = stage.post()
     assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
@@ -475,9 +477,19 @@ def test_a_full_house_refuses() -> None:
 
 def test_a_full_house_looks_at_nothing() -> None:
     """It refuses before it counts what was sent: being full must not cost time."""
-    stage = Stage((Gate(),), settings={"max_streams": 1, "max_input_tokens": 1})
+    stage = Stage((Gate(),), settings={**FULL_BY_ONE, "max_input_tokens": 1})
     first = stage.post(text="a")
     assert stage.post(text="much too long").status == 503
+    assert stage.call("POST", "/v1/echo", data="{").status == 503
+    first.close()
+
+
+def test_who_may_not_come_in_is_not_told_that_it_is_full() -> None:
+    """Who is calling comes first: a stranger learns nothing of the load."""
+    key, entry = new_key("k")
+    stage = Stage((Gate(),), settings={**FULL_BY_ONE, "keys": (entry.line(),)})
+    first = stage.post(key=key)
+    assert (stage.post().status, stage.post(key=key).status) == (401, 503)
     first.close()
 
 
@@ -489,7 +501,7 @@ def test_two_that_open_at_once_do_not_pass_the_limit_together() -> None:
         gate.wait()
         return (yield from STAGE["echo"].transform(given, context))
 
-    stage = Stage(use_cases=STAGE | {"echo": use_case("echo", slow)}, settings={"max_streams": 1})
+    stage = Stage(use_cases=STAGE | {"echo": use_case("echo", slow)}, settings=FULL_BY_ONE)
     starts = [gevent.spawn(stage.post) for _ in range(2)]
     gate.reached.wait()
     settle()
@@ -498,6 +510,14 @@ def test_two_that_open_at_once_do_not_pass_the_limit_together() -> None:
     assert sorted(reply.status for reply in replies) == [200, 503]
     for reply in replies:
         reply.close()
+
+
+def test_a_large_body_is_refused_while_it_comes_if_memory_is_short() -> None:
+    """The first 64 KB of a body are read whatever it is; not the megabytes after them."""
+    stage = Stage(settings={"max_memory_mb": 1})
+    assert stage.post(text="a").status == 200
+    reply = stage.post(text="word " * 20_000)
+    assert (reply.status, reply.json()["detail"]) == (503, "The process is short of memory.")
 
 
 # A process that stops

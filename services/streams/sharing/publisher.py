@@ -7,6 +7,7 @@ what is missing there is sent when it is back, from where the store says that it
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import gevent
 import msgspec
@@ -44,6 +45,7 @@ class Publication:
     epoch: int = FIRST_EPOCH
     stored: int = 0
     told: bool = False  # the facts stand in the store
+    grown: Callable[[], None] = lambda: None  # the log has
     settled: Signal = field(default_factory=Signal)
 
     @property
@@ -88,7 +90,8 @@ class Publisher:
         """Store this log from now on, until its end is stored."""
         self._open[publication.stream.id] = publication
         publication.stream.settle = lambda seconds: self._settle(publication, seconds)
-        publication.stream.log.watch(lambda: self._note(publication))
+        publication.grown = partial(self._note, publication)
+        publication.stream.log.watch(publication.grown)
         self._note(publication)
         self.start()
 
@@ -106,8 +109,9 @@ class Publisher:
     def lose(self, logs: Collection[str]) -> None:
         """Stop publishing these: they are another process's now."""
         for name in logs:
-            publication = self._open.pop(known.id_of(name), None)
+            publication = self._open.get(known.id_of(name))
             if publication is not None:
+                self._close(publication)
                 self._changed.pop(publication, None)
                 publication.settled.set()
                 self._lost(publication.stream)
@@ -135,7 +139,7 @@ class Publisher:
         publication = self._open.get(stream.id)
         if publication is None or not self._settle(publication, seconds):
             return False
-        del self._open[stream.id]
+        self._close(publication)
         facts = msgspec.structs.replace(publication.facts, handed=before, inbox="")
         try:
             self._store.put(known.key_of(stream.id), known.encode(facts), publication.running_s)
@@ -143,6 +147,13 @@ class Publisher:
         except StoreDownError:
             return True  # the lease lapses by itself, a few seconds later
         return True
+
+    def _close(self, publication: Publication) -> None:
+        """Store it no more; stream and publication let go of each other, or both would stay."""
+        stream, complete = publication.stream, publication.complete
+        if self._open.pop(stream.id, None) is not None:
+            stream.log.unwatch(publication.grown)
+            publication.grown, stream.settle = (lambda: None), (lambda _seconds: complete)
 
     def _note(self, publication: Publication) -> None:
         if publication.stream.id in self._open:
@@ -202,7 +213,7 @@ class Publisher:
         if done:
             self._store.release([one.name for one in done])
         for one in done:
-            self._open.pop(one.stream.id, None)
+            self._close(one)
         for one in batch:
             one.settled.set()
 

@@ -1,0 +1,107 @@
+"""Whether one more stream fits, and how one waits until it may work.
+
+A process that is full says so within milliseconds, so that nobody waits for nothing, and before
+memory, descriptors or slots run out, so that the streams that run feel nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from gevent.event import Event as Signal
+
+from services.errors import Overloaded
+from services.events import Event, Notice
+from services.streams.clock import Clock, Timer
+from services.streams.resources import Resources
+from services.streams.slots import Slots
+
+TELL_EVERY_S = 1.0
+# Streams end and give memory back; there is no telling when.
+SCARCE_RETRY_S = 5
+
+
+class Slot:
+    """One stream's slot, or its place in the queue until it has one."""
+
+    def __init__(self, slots: Slots, clock: Clock, owner: str, patience_s: float) -> None:
+        """Enter; raises Overloaded where the queue is full."""
+        self._slots = slots
+        self._clock = clock
+        self._patience_s = patience_s
+        self._woken = Signal()
+        self._hush: Timer | None = None
+        self._ticket = slots.enter(owner, self._woken.set)
+
+    def wait(self, write: Callable[[Event], None]) -> None:
+        """Return once the stream may work; tell its place when it has changed, once a second at most.
+
+        Raises Overloaded if that takes too long, or if the place went to another caller.
+        """
+        with closing(self._clock.later(self._patience_s, self._give_up)):
+            self._wait(write)
+        if self._ticket.place is None:
+            raise Overloaded("No slot came free in time.", retry_after_s=self._slots.retry_after_s)
+
+    def leave(self) -> None:
+        """Give back what the stream holds; leaving twice is fine."""
+        self._slots.leave(self._ticket)
+        self._speak_again()
+
+    def _wait(self, write: Callable[[Event], None]) -> None:
+        told = None
+        while place := self._ticket.place:
+            self._woken.clear()
+            if place != told and self._hush is None:
+                told = place
+                write(Notice(code="queued", detail=f"Place {place} in the queue.", place=place))
+                self._hush = self._clock.later(TELL_EVERY_S, self._speak_again)
+            self._woken.wait()
+
+    def _speak_again(self) -> None:
+        if self._hush is not None:
+            self._hush.close()
+            self._hush = None
+        self._woken.set()
+
+    def _give_up(self) -> None:
+        if self._ticket.place:  # else its turn came at the same moment
+            self.leave()
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the process can carry; ``queue_s`` is the longest wait for a slot."""
+
+    slots: Slots
+    resources: Resources
+    clock: Clock
+    queue_s: float
+
+    def require(self, owner: str) -> None:
+        """Raise Overloaded if a stream of this owner would not fit: cheap enough to ask before the rest.
+
+        One may always come: a process that is short while nothing runs would be so for ever.
+        """
+        if self.slots.working:
+            self.spare()
+        self.slots.require(owner)
+
+    def spare(self) -> None:
+        """Raise Overloaded if memory or descriptors are scarce."""
+        if scarce := self.resources.scarce:
+            raise Overloaded(f"The process is short of {scarce}.", retry_after_s=SCARCE_RETRY_S)
+
+    @contextmanager
+    def slot(self, owner: str) -> Iterator[Slot]:
+        """Enter; the slot is the stream's from then on, unless the block fails: then it is given back.
+
+        Raises Overloaded.
+        """
+        self.require(owner)
+        slot = Slot(self.slots, self.clock, owner, self.queue_s)
+        try:
+            yield slot
+        except BaseException:
+            slot.leave()
+            raise
