@@ -378,3 +378,49 @@ def test_one_key_one_generation_at_two_processes(two: tuple[Service, Service], u
         there.say(asked)
         assert here.told() == there.told()
     assert len(upstream.journal(model, ended=1)) == 1
+
+
+# The end of a process
+
+
+def test_a_process_that_ends_closes_its_sockets(upstream: Upstream, tmp_path: Path) -> None:
+    """Told to stop, it says so to idle ones at once, to others when their streams have ended."""
+    with serving(
+        tmp_path, OPENAI_BASE_URL=upstream.base_url, OPENAI_API_KEY="sk-of-the-tests", GLOSS_MODELS="*"
+    ) as service:
+        with by_hand(service) as idle, by_hand(service) as peer:
+            peer.say(start("fault/stall:3:ws-drain")).until("a", "text")
+            service.process.terminate()
+            assert idle.goodbye() == 1001
+            refused = peer.say(start("ok:5", "late")).until("late", "problem")[-1]
+            assert refused["problem"]["type"] == "/problems/shutting-down"
+            upstream.gate("ws-drain")
+            assert peer.told()[-1]["reason"] == "stop"
+            assert peer.goodbye() == 1001
+        assert service.process.wait(WAIT_S) == 0
+
+
+def test_a_socket_of_a_process_that_ends_goes_on_at_another(
+    upstream: Upstream, redis: RedisServer, tmp_path: Path
+) -> None:
+    """It is told to within seconds; nothing is lost and nothing comes twice."""
+    settings = {
+        "OPENAI_BASE_URL": upstream.base_url,
+        "OPENAI_API_KEY": "sk-of-the-tests",
+        "GLOSS_MODEL": "ok:5",
+        "GLOSS_MODELS": "*",
+        "REDIS_URL": redis.url,
+    }
+    with serving(tmp_path, **settings) as here, serving(tmp_path, **settings) as there:
+        with by_hand(here) as peer:
+            came = peer.say(start("fault/stall:3:ws-hand-over")).until("a", "text")
+            here.process.terminate()
+            while (message := peer.hear())["type"] != "drain":
+                came.append(message)
+            assert peer.goodbye() == 1012
+        with by_hand(there) as peer:
+            peer.say({"op": "resume", "ref": "a", "stream": came[0]["stream"], "after": came[-1]["id"]})
+            upstream.gate("ws-hand-over")
+            came += peer.told()
+    assert [message["id"] for message in came] == list(range(1, len(came) + 1))
+    assert joined(came) == "w0 w1 w2 w3 w4 "

@@ -77,8 +77,7 @@ class Refs:
             spread_s = random.uniform(0, SPREAD_S)  # noqa: S311 - a spread
             self._leaving = self._core.clock.later(spread_s, self._leave_soon)
         else:
-            self._stopping = True
-            gevent.spawn(self._close_when_done)
+            gevent.spawn(self._stay_until_done)
 
     def leave(self) -> None:
         """Leave every stream: the socket is gone."""
@@ -95,7 +94,6 @@ class Refs:
             self._connection.bother()
             self._connection.send([refusal(served.ref, as_problem(error).problem())])
         finally:
-            self._free(served)
             self._telling -= 1
             self._close_when_done()
 
@@ -107,10 +105,8 @@ class Refs:
         with closing(reader):
             heartbeat_s = self._core.settings.heartbeat_s
             served.tell(reader, self._connection.send, heartbeat_s, partial(self._free, served))
-            if (
-                reader.stream.log.broken
-            ):  # it goes on elsewhere: as with a response that is cut, read it again
-                self._leave_soon()
+            if reader.stream.log.broken:  # nothing follows here: its caller must read it elsewhere
+                gevent.spawn(self._send_away)
 
     def _free(self, served: Served) -> None:
         if self._used.get(served.ref) is served:
@@ -118,16 +114,27 @@ class Refs:
             self._ended.append(served.ref)
 
     def _leave_soon(self) -> None:
-        gevent.spawn(self._send_away)
+        gevent.spawn(self._leave_if_known)
+
+    def _leave_if_known(self) -> None:
+        """Send the socket on, if whoever goes on elsewhere finds there what it has seen here."""
+        settling = [gevent.spawn(served.settle) for served in self._used.values()]
+        gevent.joinall(settling)
+        if all(one.value for one in settling):
+            self._send_away()
+        else:
+            self._stay_until_done()
 
     def _send_away(self) -> None:
-        if self._sent_away:
-            return
         self._sent_away = True
         for served in self._used.values():
             served.send_away()
         self._greenlets.join(SENT_AWAY_S)
         self._connection.close(SERVICE_RESTART, "go on elsewhere", last=DRAIN)
+
+    def _stay_until_done(self) -> None:
+        self._stopping = True
+        self._close_when_done()
 
     def _close_when_done(self) -> None:
         if self._stopping and not self._telling:

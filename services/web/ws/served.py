@@ -12,7 +12,8 @@ Send = Callable[[list[bytes]], bool]
 class Served:
     """From the op that named the ref until its stream has ended, or the socket has.
 
-    What happens to it while its stream is still being opened holds as soon as it is.
+    What is asked of it while its stream is still being opened is done as soon as it is; that the
+    socket is gone it finds out when it sends.
     """
 
     def __init__(self, ref: str, opening: Callable[[], Reader]) -> None:
@@ -21,7 +22,6 @@ class Served:
         self._opening: Callable[[], Reader] | None = opening
         self._reader: Reader | None = None
         self._cancelled = False
-        self._left = False
         self._sent_away = False
 
     def open(self) -> Reader:
@@ -32,14 +32,13 @@ class Served:
         self._opening = None  # it holds all that the caller sent
         if self._cancelled:
             reader.stream.stop("cancelled")
-        if self._left:
-            reader.leave()
         return reader
 
     def tell(self, reader: Reader, send: Send, heartbeat_s: float, at_end: Callable[[], None]) -> None:
         """Send every event, until the end or until the reader or the socket has left.
 
-        ``at_end`` is called before the end is sent: whoever has it may use the ref again.
+        ``at_end`` is called before the end is sent: whoever has it may use the ref again. What is
+        asked of the store before each event is not asked after the last one: it may take its time.
         """
         begin = beginning(self.ref)
         for lines in reader.batches(None, heartbeat_s):  # the socket's heartbeat is its own
@@ -50,7 +49,11 @@ class Served:
             if self._sent_away:
                 reader.send_away()
         if reader.drained:
-            reader.stream.settle(SETTLE_S)  # who goes on elsewhere must find there what it has seen here
+            self.settle()  # what was told since
+
+    def settle(self) -> bool:
+        """Wait a moment until other processes know what was told; tell whether they do."""
+        return self._reader is None or self._reader.stream.settle(SETTLE_S)
 
     def cancel(self) -> None:
         """End its stream for everybody."""
@@ -60,7 +63,6 @@ class Served:
 
     def leave(self) -> None:
         """Note that the socket is gone; what that does to the stream is the stream's to know."""
-        self._left = True
         if self._reader is not None:
             self._reader.leave()
 

@@ -54,7 +54,7 @@ class Credentials:
 
     def owner(self, stream_id: str) -> str:
         """Return as whom a stream may be read; raises Unauthorized, ForeignOrigin, StoreDownError."""
-        by_token = self.token_owner(stream_id) if self.token_owner and self.authorization is None else None
+        by_token = self.token_owner(stream_id) if self.token_owner else None
         return by_token or self.caller().key_id
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.state.memory import MemoryStore
 from services.web.keys import new_key
 from tests.streams.stage import Stage, settle
 from tests.web.ws.socket_of import ACCEPT, handshake, socket_of
@@ -129,10 +130,22 @@ def test_a_process_that_ends_opens_no_more():
 
 
 def test_nothing_is_left_of_a_socket_that_was_opened():
-    """No timer, no watcher of the process's end; also where the body was never asked for."""
+    """No timer; also where the body was never asked for."""
     stage = Stage(settings=KEYED)
     handshake(stage).close()
     with socket_of(stage):
         settle()
     assert stage.clock.armed == 0
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_the_process_knows_no_socket_that_has_ended(early):
+    """Told to stop before it ended, or after: nothing is to be done for it any more."""
+    stage = Stage(shared=MemoryStore())
+    settle()
+    before = stage.clock.armed
+    with socket_of(stage):
+        if early:
+            stage.core.drain.begin()
     stage.core.drain.begin()
+    assert stage.clock.armed == before + 1  # the grace of all streams

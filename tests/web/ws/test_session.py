@@ -25,7 +25,7 @@ from services.web.ws.session import AUTH_S, CONTROL_BYTES
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
 from tests.streams.stage import NDJSON, STAGE, Stage, joined, settle
-from tests.web.ws.frames import CLOSE, TEXT, Peer, frame
+from tests.web.ws.frames import CLOSE, Peer, frame
 from tests.web.ws.socket_of import socket_of
 
 KEY, ENTRY = new_key("web")
@@ -246,14 +246,24 @@ def test_large_starts_are_opened_one_at_a_time():
         sending.join()
 
 
-def test_too_many_refusals_end_it():
-    """Each is answered up to there."""
+@pytest.mark.parametrize(
+    "messages",
+    [
+        ["nonsense"] * (tolerance.MOST + 1),
+        [start(str(number), text=5) for number in range(tolerance.MOST + 1)],
+        [start("a", "mute"), *[cancel()] * (tolerance.MOST + 1)],
+        [auth("x")] * (tolerance.MOST + 1),
+    ],
+    ids=["refused at once", "refused later", "cancels", "auths"],
+)
+def test_too_much_for_nothing_ends_it(messages):
+    """Whatever is refused is answered up to there; what needs no answer is counted too."""
     with socket_of(Stage()) as peer:
-        sending = gevent.spawn(peer.say, *["nonsense"] * (tolerance.MOST + 1))
+        sending = gevent.spawn(peer.say, *messages)
         came = peer.frames()
-        sending.join()
-        assert [opcode for opcode, _ in came] == [TEXT] * tolerance.MOST + [CLOSE]
-        assert came[-1][1][:2] == (1008).to_bytes(2)
+        sending.kill()
+        assert came[-1] == (CLOSE, (1008).to_bytes(2) + b"too many messages for nothing")
+        assert len(came) <= tolerance.MOST + 2
 
 
 # Cancel
@@ -616,19 +626,37 @@ def test_who_was_sent_on_counts_as_there_for_a_while():
     assert log.end.reason == "disconnected"
 
 
-def test_a_stream_that_is_being_opened_is_refused_before_its_socket_is_sent_on():
-    """A process that was told to stop begins nothing; the other one takes the same start."""
+def test_a_start_that_is_being_opened_when_the_process_is_told_to_stop_is_refused():
+    """As a POST is; so is one that comes while the socket is being sent on."""
     opening = Opening(shared=MemoryStore())
     with socket_of(opening.stage) as peer:
         peer.say(start())
         settle()
         opening.stage.core.drain.begin()
         opening.stage.clock.advance(SPREAD_S)
+        settle()
+        assert slug(peer.say(start("b", "mute")).told("b")[-1]) == "shutting-down"
         opening.let.set()
-        assert slug(peer.until("a", "problem")[-1]) == "shutting-down"
-        rest = peer.frames()
-        assert [opcode for opcode, _ in rest][-1] == CLOSE
-        assert rest[-2][1] == b'{"type":"drain"}'
+        assert slug(peer.told()[-1]) == "shutting-down"
+        assert peer.until(None, "drain")
+        assert peer.goodbye() == 1012
+
+
+def test_no_socket_is_sent_to_where_nothing_is():
+    """While the store is away it stays, all its streams come to their ends, and then it is closed."""
+    first, second = Gate(), Gate()
+    pair = Pair(whole("Hello", first, " world", second, "!"))
+    with socket_of(pair.here) as peer:
+        peer.say(start()).until("a", "text")
+        pair.mirrored()
+        pair.here.shared.away = True
+        first.set()
+        peer.until("a", "text")
+        pair.here.core.drain.begin()
+        pair.passes(SPREAD_S)
+        second.set()
+        assert joined(peer.told()) == "!"
+        assert peer.goodbye() == 1001
 
 
 def test_a_log_that_breaks_off_sends_the_socket_on():
@@ -637,6 +665,7 @@ def test_a_log_that_breaks_off_sends_the_socket_on():
     with socket_of(pair.here) as peer:
         peer.say(start(), start("b")).until("b", "text")
         stream = pair.here.core.streams.running[0]
+        pair.here.shared.away = True  # whatever else there is: this one cannot be waited for
         lose(pair.here.core, stream)
         assert peer.until(None, "drain")
         assert peer.goodbye() == 1012
