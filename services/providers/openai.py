@@ -1,12 +1,12 @@
 """The provider that speaks OpenAI's chat completions: OpenAI itself, or anything compatible.
 
-The SDK keeps the key, the headers and the addresses; the answer is read raw. Its typed
+The SDK says how it is asked (``asking.py``); the answer is read raw. The SDK's own typed
 stream builds an object of a dozen fields per piece of text, takes half an answer for a whole
 one, has no limit on an event's size, and never gives a connection back to the pool.
 """
 
 import ssl
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import gevent
 import httpx2
 import msgspec
-import openai
 
 from services.errors import (
     ProviderError,
@@ -24,6 +23,7 @@ from services.errors import (
 )
 from services.llm import Dropped, Request, Thinking, Value
 from services.providers import failures
+from services.providers.asking import Forms, Refused, send
 from services.providers.chunks import Reading, decode
 from services.providers.dialect import Dialect
 from services.providers.sse import Splitter
@@ -31,14 +31,7 @@ from services.providers.transport import client
 
 MIB = 1024 * 1024
 OPENAI = "https://api.openai.com/v1"
-NO_KEY = "none"  # the SDK insists on one; a local server does not look
-FOREIGN = (
-    openai.OpenAIError,
-    httpx2.HTTPError,
-    httpx2.StreamError,
-    httpx2.InvalidURL,
-    httpx2.CookieConflict,
-)
+FOREIGN = (Refused, httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, httpx2.CookieConflict)
 BROKEN = (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ProxyError)
 CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # what an end is called in TLS
 
@@ -97,16 +90,9 @@ class OpenAIProvider:
         self._tail_s = tail_s
         self._list_s = list_s
         self._dialect = Dialect(new_cap=urlsplit(base_url).hostname == urlsplit(OPENAI).hostname)
-        self._client = openai.OpenAI(
-            api_key=api_key or NO_KEY,
-            base_url=base_url,
-            max_retries=0,  # the one retry loop stands where the time budget is known
-            timeout=httpx2.Timeout(read_s, connect=connect_s, pool=connect_s),
-            http_client=client(base_url, verify or ssl.create_default_context()),
-            default_headers={"Accept-Encoding": "identity"},
-        )
-
-        _ = self._client.default_headers  # the SDK asks the system what it is, by a fork, at first use
+        timeout = httpx2.Timeout(read_s, connect=connect_s, pool=connect_s)
+        self._forms = Forms.of(api_key=api_key, base_url=base_url, timeout=timeout)
+        self._client = client(base_url, verify or ssl.create_default_context())
 
     def stream(self, request: Request) -> Generator[Value, None, None]:
         """Ask once; see ``llm.Provider``."""
@@ -125,7 +111,7 @@ class OpenAIProvider:
         try:
             with (
                 gevent.Timeout(self._list_s, late),
-                closing(self._send(self._client.get, "/models").body) as body,
+                closing(_Answer.of(send(self._client, self._forms.models.filled(b""))).body) as body,
             ):
                 listed = decode_models(self._whole(body))
         except FOREIGN as failure:
@@ -161,15 +147,10 @@ class OpenAIProvider:
         while True:
             body, left_out = self._dialect.body(request)
             try:
-                return self._send(self._client.post, "/chat/completions", content=encode(body)), left_out
-            except openai.APIStatusError as refusal:
-                if not self._dialect.learn(request.model, body, refusal.status_code, refusal.body):
+                return _Answer.of(send(self._client, self._forms.chat.filled(encode(body)))), left_out
+            except Refused as refusal:
+                if not self._dialect.learn(request.model, body, refusal.status, refusal.error):
                     raise
-
-    def _send(self, method: Callable[..., Any], path: str, **body: bytes) -> "_Answer":
-        """Return an answer whose body is not read yet; a status that is no success is raised."""
-        sent = method(path, cast_to=httpx2.Response, stream=True, stream_cls=openai.Stream[Any], **body)
-        return _Answer.of(cast("httpx2.Response", sent))
 
     def _events(self, answer: "_Answer") -> Iterator[bytes]:
         """Yield the data of each event, or all that was said where the answer is in one piece."""
@@ -210,22 +191,21 @@ class OpenAIProvider:
 
 
 def mapped(failure: Exception, *, begun: bool = False, key: str | None = None) -> ProviderFailure:
-    """Return our failure for one of the SDK's or its HTTP client's; ``begun``: the head had come."""
-    if isinstance(failure, openai.APIStatusError):
-        failures.note(f"status {failure.status_code}", failure.body, secret=key)
-        return failures.of_status(failure.status_code, failure.response.headers, failure.body)
-    cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else failure
-    failures.note(type(cause).__name__, str(cause), secret=key)
-    if isinstance(cause, httpx2.TimeoutException):
-        refused = isinstance(cause, httpx2.ConnectTimeout)
+    """Return our failure for a refusal or one of the HTTP client's; ``begun``: the head had come."""
+    if isinstance(failure, Refused):
+        failures.note(f"status {failure.status}", failure.error, secret=key)
+        return failures.of_status(failure.status, failure.headers, failure.error)
+    failures.note(type(failure).__name__, str(failure), secret=key)
+    if isinstance(failure, httpx2.TimeoutException):
+        refused = isinstance(failure, httpx2.ConnectTimeout)
         return ProviderTimeout("The provider did not answer in time.", retryable=refused)
-    if isinstance(cause, BROKEN) and begun:
+    if isinstance(failure, BROKEN) and begun:
         return ProviderIncomplete(
             "The connection to the provider broke in the middle of the answer.", retryable=True
         )
-    if any(isinstance(link, ssl.SSLError) and not isinstance(link, CUT_OFF) for link in _chain(cause)):
+    if any(isinstance(link, ssl.SSLError) and not isinstance(link, CUT_OFF) for link in _chain(failure)):
         return ProviderError("The connection to the provider could not be secured.")
-    if isinstance(cause, BROKEN):
+    if isinstance(failure, BROKEN):
         return ProviderError("The connection to the provider broke.", retryable=True)
     return ProviderError("The provider could not be spoken to.")
 

@@ -267,5 +267,5 @@ def _mapped(late: type[httpx2.TimeoutException], broken: type[httpx2.NetworkErro
         raise late(str(failure)) from failure
     except (NothingCame, http1.NotHTTPError) as failure:
         raise httpx2.RemoteProtocolError(str(failure)) from failure
-    except OSError as failure:
+    except (OSError, UnicodeError) as failure:  # a host's name may be none
         raise broken(str(failure)) from failure

@@ -56,6 +56,13 @@ def test_no_address(url):
     assert (type(failure), failure.retryable) == (ProviderError, False)
 
 
+def test_no_name():
+    """A host whose name cannot be one is an error."""
+    failure = failure_of(OpenAIProvider(api_key=KEY, base_url=f"http://{'a' * 64}.test/v1"))
+
+    assert type(failure) is ProviderError
+
+
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
     """An upstream that speaks TLS with a certificate of its own."""
