@@ -26,6 +26,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from services.errors import GlossError, Internal, MalformedBody, Overloaded, UntrustedHost
 from services.streams.drain import Drain
+from services.streams.handover import unfinished
 from services.telemetry import bare_traceback
 from services.web.connection import SEND_BUFFER_BYTES, Limits, Phase
 from services.web.connections import Connections
@@ -56,9 +57,7 @@ class Worker(GeventWorker):
         listeners = [self._listen(sock) for sock in self.sockets]
         while self.alive:
             self._turn()
-        self._stop(
-            listeners, core.drain if core else Drain(), lambda: len(core.streams.running) if core else 0
-        )
+        self._stop(listeners, core.drain if core else Drain(), partial(unfinished, core) if core else bool)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""
@@ -124,7 +123,7 @@ class Worker(GeventWorker):
         gevent.sleep(TURN_S)
         self._connections.look()
 
-    def _stop(self, listeners: list[Listener], drain: Drain, running: Callable[[], int]) -> None:
+    def _stop(self, listeners: list[Listener], drain: Drain, busy: Callable[[], bool]) -> None:
         """Go on until what had begun has ended, and tell whoever comes meanwhile.
 
         Listening goes on so long: a running stream can be read and cancelled from new connections,
@@ -134,7 +133,7 @@ class Worker(GeventWorker):
         until = began + self.cfg.graceful_timeout - BEFORE_THE_MASTER_S
         drain.begin()
         self._connections.drain()
-        self._wait(lambda: self._connections.answering(began) or running() > 0, until)
+        self._wait(lambda: self._connections.answering(began) or busy(), until)
         for listener in listeners:
             listener.close()
         self._wait(self._connections.asking, min(until, monotonic() + LAST_ANSWERS_S))

@@ -19,7 +19,8 @@ from services.streams.sharing.remote import Count, Events, Others, Remote
 from services.streams.stream import Stream
 
 DAY_S = 86_400.0
-LATE_S = 0.15  # a batch, and a slow answer of the store
+# Between looks for a stream that may just have begun: a batch, and more where a process has its hands full.
+LATE_S = (0.1, 0.2, 0.4)
 SLACK_S = 60.0  # a log outlives its deadline by so much, so that whoever takes it over finds it
 TakeOver = Callable[[Facts, Log, int], None]
 
@@ -59,6 +60,11 @@ class Exchange:
     def is_shared(self) -> bool:
         """Tell whether other processes can go on with what this one makes."""
         return self._shared is not None
+
+    @property
+    def unsent(self) -> bool:
+        """Tell whether the store does not have all yet that is to be there when this process ends."""
+        return self._publisher.busy or (self._others is not None and self._others.post.busy)
 
     def open(self, take_over: TakeOver) -> None:
         """Listen to others and look after what a process left behind that is no more."""
@@ -112,12 +118,13 @@ class Exchange:
     def find(self, stream_id: str) -> Stream | None:
         """Return a stream that is not here; raises StoreDownError.
 
-        One that has just begun at another process is stored a moment later: it is looked for twice.
+        One that has just begun at another process is stored a moment later: it is looked for again.
         """
         found = self.remote.find(stream_id)
-        if found is None and self._shared is not None:
-            self._clock.sleep(LATE_S)
-            found = self.remote.find(stream_id)
+        for pause_s in LATE_S if self._shared else ():
+            if found is None:
+                self._clock.sleep(pause_s)
+                found = self.remote.find(stream_id)
         return found
 
     def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:

@@ -55,7 +55,13 @@ class Post:
         self._clock = clock
         self._asked = asked
         self._waiting: SimpleQueue[tuple[float, Message]] = SimpleQueue()
+        self._sending = False
         self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether messages wait, or one is on its way."""
+        return self._sending or not self._waiting.empty()
 
     def say(
         self, op: Op, stream: str = "", reason: FinishReason = "cancelled", *, held_s: float = 0.0
@@ -82,10 +88,12 @@ class Post:
     def _run(self) -> None:
         while True:
             until, message = self._waiting.get()
+            self._sending = True
             try:
                 self._deliver(message, until)
             except Exception as error:  # noqa: BLE001 - another release may have written what cannot be read
                 log_failure(log, "a message could not be sent", error)
+            self._sending = False
 
     def _deliver(self, message: Message, until: float) -> None:
         while self._clock.monotonic() < until:

@@ -86,6 +86,11 @@ class Publisher:
         """Return the names of the logs that are held: published and not ended."""
         return [one.name for one in self._open.values() if one.told]
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether there are logs whose end is not stored, and which nobody else goes on with."""
+        return bool(self._open)
+
     def publish(self, publication: Publication) -> None:
         """Store this log from now on, until its end is stored."""
         self._open[publication.stream.id] = publication

@@ -2,6 +2,7 @@
 
 import gevent
 
+from services.streams.handover import unfinished
 from services.streams.sharing.keeper import LEASE_S, RENEW_S
 from services.streams.sharing.publisher import BATCH_S
 from tests.streams.scripted import Gate, whole
@@ -63,3 +64,32 @@ def test_a_hand_over_waits_for_what_is_being_stored() -> None:
     settle()
     pair.mirrored()
     assert pair.here.core.streams.here(reply.stream) is None
+
+
+def test_a_process_has_not_finished_before_its_last_end_is_stored() -> None:
+    """Its reader has it already, and others would find a log that broke off."""
+    pair = Pair()
+    storing = pair.here.shared.hold("append_all")
+    reply = begun(pair.here)
+    reply.read()
+    assert (unfinished(pair.here.core), len(pair.here.core.streams.running)) == (True, 0)
+    storing.set()
+    pair.mirrored()
+    assert not unfinished(pair.here.core)
+
+
+def test_a_process_has_not_finished_before_its_last_message_is_sent() -> None:
+    """Whoever was sent on from here counts as present elsewhere, if only that is told."""
+    pair = Pair(says=whole("Hello", Gate()))
+    reply = begun(pair.here)
+    pair.mirrored()
+    there = pair.there.get(reply.stream)
+    pair.mirrored()
+    sending = pair.there.shared.hold("send")
+    there.close()
+    settle()
+    assert sending.reached.is_set()
+    assert unfinished(pair.there.core)
+    sending.set()
+    settle()
+    assert not unfinished(pair.there.core)

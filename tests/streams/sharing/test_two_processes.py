@@ -96,6 +96,19 @@ def test_a_stream_that_has_just_begun_elsewhere_is_found() -> None:
     assert asking.get().status == 202
 
 
+def test_a_stream_of_a_busy_process_is_found_too() -> None:
+    """It has many to store, or little time: half a second is nothing to whoever asks."""
+    pair = Pair(says=whole("Hello", Gate()))
+    storing = pair.here.shared.hold("append_all")
+    reply = pair.here.post(options={"on_disconnect": "finish"})
+    pair.clock.advance(0)
+    asking = gevent.spawn(pair.there.get, reply.stream, path="/status")
+    pair.passes(0.5)
+    storing.set()
+    pair.passes(0.5)
+    assert asking.get(timeout=1).status == 200
+
+
 def test_a_reader_ahead_of_the_store_waits_a_moment() -> None:
     """What it has seen is stored within moments; then it goes on without a gap."""
     pair, gate, reply = held_pair()
