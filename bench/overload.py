@@ -110,10 +110,10 @@ def _columns(load: Load) -> list[Column]:
 
 MEASURE = Measure(
     title="overload",
-    how=f"one round, {SLOTS} slots and {PLACES} places in the queue, answers of {CHUNKS * EVERY_S:.0f} s: so "
-    f"{FIT_PER_S:.0f} a second fit; for {{overload_s:.0f}} s as many come, then {TIMES} times more, then as many "
-    "again who want their answers in one piece; late is what a chunk was under way, of an answer in one piece "
-    "the time from the provider's last chunk to its end",
+    how=f"one round, {SLOTS} slots, {PLACES} places in the queue, answers of {CHUNKS * EVERY_S:.0f} s: so "
+    f"{FIT_PER_S:.0f} a second fit; for {{overload_s:.0f}} s as many come, then {TIMES} times more, then as "
+    "many again who want their answers in one piece; late is what a chunk was under way, of an answer in "
+    "one piece the time from the provider's last chunk to its end",
     columns=lambda _: tuple(column for load in LOADS for column in _columns(load)),
     take=take,
     once=True,
