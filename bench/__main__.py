@@ -21,6 +21,7 @@ from bench import (
     hang_up,
     machine,
     memory,
+    overload,
     readers,
     report,
     resume,
@@ -42,6 +43,7 @@ MEASURES = (
     readers.MEASURE,
     stall.MEASURE,
     capacity.MEASURE,
+    overload.MEASURE,
 )
 WARM_UP = 5
 BASES = {TUTORIAL.name: "tutorial", NGINX_RELAY.name: "nginx"}

@@ -28,6 +28,7 @@ class Scale:
     resumes: int
     readers: int
     crowds: tuple[int, ...]
+    overload_s: float
 
 
 DEFAULT = Scale(
@@ -41,6 +42,7 @@ DEFAULT = Scale(
     resumes=200,
     readers=1_000,
     crowds=(25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 650, 800, 1_000),
+    overload_s=5.0,
 )
 QUICK = Scale(
     rounds=1,
@@ -53,6 +55,7 @@ QUICK = Scale(
     resumes=30,
     readers=100,
     crowds=(25, 50),
+    overload_s=2.0,
 )
 
 

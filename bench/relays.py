@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class Relay:
     ``command`` gets the relay's own port and the feeder's; ``text_of`` takes the text out of a
     whole body, None where the text is not the provider's (steps are turned into events). ``mark``
     stands once in each relayed chunk; the first ``silent`` of them carry no text. ``resumes`` where a
-    stream has an address of its own, from which it can be read again.
+    stream has an address of its own, from which it can be read again; ``settings`` are for its
+    environment.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Relay:
     silent: int = 0
     deltas: tuple[str, ...] = deltas_of(SPANISH)
     resumes: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
     folder: Path = ROOT
     needs: Path | None = None
 
@@ -265,7 +267,7 @@ def running(relay: Relay, feeder: int) -> Iterator[Running]:
             process = subprocess.Popen(
                 relay.command(port, feeder, folder),
                 cwd=relay.folder,
-                env=_environment(port, feeder, folder),
+                env={**_environment(port, feeder, folder), **relay.settings},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -75,6 +75,8 @@ export interface NoticeEvent extends Numbered {
   type: "notice";
   code: string;
   detail: string;
+  /** With `queued`: the place in the queue, 1 for the next to come, 0 when the answer begins. */
+  place?: number;
 }
 
 export interface FinishEvent extends Numbered {

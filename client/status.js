@@ -1,7 +1,7 @@
 /** The line under an answer: how it goes, what it cost, what went wrong and what can be done. */
 
 import { cost, el, number, plural, seconds, spoken } from "./view.js";
-import { aboutLoss, ENDS, explained, NOTICES } from "./words.js";
+import { aboutLoss, doing, ENDS, explained, WAITING } from "./words.js";
 
 export class Status {
   #line = el("p", { className: "facts" });
@@ -27,7 +27,7 @@ export class Status {
     this.#notes.replaceChildren();
     this.sent();
     [this.#first, this.#start, this.#remarks, this.#lost] = [null, null, [], ""];
-    this.#doing = "Waiting for the first word";
+    this.#doing = WAITING;
     this.#stop.hidden = false;
     this.#stop.disabled = false;
     this.#timer = setInterval(() => this.#tick(), 100);
@@ -63,8 +63,11 @@ export class Status {
       this.#first = performance.now() - this.#sent;
       this.#doing = "Writing";
     }
-    if (event.type === "notice" && event.code in NOTICES) this.#doing = NOTICES[event.code];
-    else if (event.type === "notice") this.#remarks.push(event.detail);
+    if (event.type === "notice") {
+      const now = doing(event);
+      if (now === undefined) this.#remarks.push(event.detail);
+      else this.#doing = now;
+    }
   }
 
   /** Show the end: `finish` of a stream that ended as it was meant to, else `error`. */

@@ -37,13 +37,21 @@ export const ENDS = {
   content_filter: "The model's provider held back the rest.",
 };
 
-export const NOTICES = {
-  queued: "Waiting for a free place",
+export const WAITING = "Waiting for the first word";
+
+const NOTICES = {
+  queued: "All places are taken; you are number",  // and which
   thinking: "The model is thinking",
   checking: "Checking the answer",
   "provider-retry": "The model did not answer; asking again",
   "provider-fallback": "The model failed; another one answers",
 };
+
+/** Return what goes on since this notice; undefined where it says nothing of that. */
+export function doing({ code, place }) {
+  if (place === 0) return WAITING;
+  return place === undefined ? NOTICES[code] : `${NOTICES[code]} ${place}`;
+}
 
 /** While the connection is being made again. */
 export function aboutLoss(error) {

@@ -85,7 +85,7 @@ class Text(Event, frozen=True, tag="text", omit_defaults=True):
 
 
 class Notice(Event, frozen=True, tag="notice", omit_defaults=True):
-    """Something that the client should know and that ends nothing; ``place`` is one in the queue."""
+    """Something that a client should know and that ends nothing; ``place`` is in the queue, 0 at work."""
 
     code: str
     detail: str

@@ -36,27 +36,33 @@ class Slot:
     def wait(self, write: Callable[[Event], None]) -> None:
         """Return once the stream may work; tell its place when it has changed, once a second at most.
 
+        Who was told a place is told of the slot too, as place 0.
+
         Raises Overloaded if that takes too long, or if the place went to another caller.
         """
         with closing(self._clock.later(self._patience_s, self._give_up)):
-            self._wait(write)
+            told = self._wait(write)
         if self._ticket.place is None:
             raise Overloaded("No slot came free in time.", retry_after_s=self._slots.retry_after_s)
+        if told:
+            write(_notice(0, "A slot is free: the model is asked now."))
 
     def leave(self) -> None:
         """Give back what the stream holds; leaving twice is fine."""
         self._slots.leave(self._ticket)
         self._speak_again()
 
-    def _wait(self, write: Callable[[Event], None]) -> None:
-        told = None
+    def _wait(self, write: Callable[[Event], None]) -> int:
+        """Return the place that was told last, 0 if none was."""
+        told = 0
         while place := self._ticket.place:
             self._woken.clear()
             if place != told and self._hush is None:
                 told = place
-                write(Notice(code="queued", detail=f"Place {place} in the queue.", place=place))
+                write(_notice(place, f"Place {place} in the queue."))
                 self._hush = self._clock.later(TELL_EVERY_S, self._speak_again)
             self._woken.wait()
+        return told
 
     def _speak_again(self) -> None:
         if self._hush is not None:
@@ -67,6 +73,10 @@ class Slot:
     def _give_up(self) -> None:
         if self._ticket.place:  # else its turn came at the same moment
             self.leave()
+
+
+def _notice(place: int, detail: str) -> Notice:
+    return Notice(code="queued", detail=detail, place=place)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,10 @@ class Claims:
     clock: Clock
     streams: Streams
 
+    def is_known(self, key: str, owner: str) -> bool:
+        """Tell whether the caller has used this key already; raises StoreDownError."""
+        return self.store.get(_key("once", owner, key)) is not None
+
     def joined(self, wish: Wish, stream_id: str, owner: str) -> Stream | None:
         """Claim the key for this stream; return the stream to join where another was first.
 

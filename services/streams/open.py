@@ -11,7 +11,7 @@ import msgspec
 from gevent.event import Event as Signal
 
 from services.cost.tokens import Counter
-from services.errors import InputTooLong
+from services.errors import InputTooLong, Overloaded, ShuttingDown
 from services.events import Limits, Start
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.claims import Wish
@@ -136,10 +136,17 @@ def _await_end(stream: Stream) -> None:
     stream.log.unwatch(gone.set)
 
 
-def require_room(core: Core, owner: str) -> None:
-    """Raise ShuttingDown or Overloaded where this owner's stream could not begin; costs next to nothing."""
-    core.drain.require_open()
-    core.capacity.require(owner)
+def require_room(core: Core, owner: str, *, key: str | None = None) -> None:
+    """Raise ShuttingDown or Overloaded where this owner's stream could not begin; costs next to nothing.
+
+    With an idempotency ``key`` that was used before nothing begins: a stream is joined.
+    """
+    try:
+        core.drain.require_open()
+        core.capacity.require(owner)
+    except (ShuttingDown, Overloaded):
+        if key is None or not core.claims.is_known(key, owner):
+            raise
 
 
 def _weigh(core: Core, use_case: UseCase, counter: Counter, given: Input) -> Limits:

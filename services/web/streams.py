@@ -69,8 +69,7 @@ class StreamRoutes:
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
-        if key is None:  # else it may join a stream, and needs no room
-            require_room(self.core, caller.key_id)  # before the body: so a refusal costs next to nothing
+        require_room(self.core, caller.key_id, key=key)  # before the body: a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"))
         body = read_json(
             request,

@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import uuid
+from contextlib import ExitStack
 
 import pytest
 
 from services.launch.key import make
 from services.web.pages import ASSETS
+from tests.live.full import House, running
 from tests.live.page import CHROMIUM, HOSTILE, LESSON, PHONE, RETOLD, SENTENCE, SPANISH, expect, saying
 from tests.live.service import serving
 
@@ -270,3 +272,21 @@ def test_where_there_are_keys_the_page_asks_for_one(visit, upstream, tmp_path):
         opened.page.reload()
         expect(opened.page.get_by_role("button", name="Forget the key")).to_be_hidden()
         opened.context.close()  # else the service waits for it while it shuts down
+
+
+def test_the_page_says_which_number_one_is(upstream, tmp_path, visit):
+    """While it waits for its place; then it waits for the first word like everybody."""
+    with running(upstream, tmp_path, GLOSS_MAX_STREAMS="1") as service, ExitStack() as stack:
+        house = House(service, upstream, "page", stack)
+        house.enter("a")
+        house.works("a")
+        guest = house.enter("b")
+        guest.head()
+        guest.until(b'"place":1')
+        opened = visit(service.url)
+        opened.translate("Good morning", house.model("c"))
+        expect(opened.facts).to_contain_text("All places are taken; you are number 2")
+        guest.close()
+        expect(opened.facts).to_contain_text("All places are taken; you are number 1")
+        house.serve("a")
+        expect(opened.facts).to_contain_text("Waiting for the first word")

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from services.errors import Overloaded
-from services.events import Event
+from services.events import Notice
 from services.llm import Request
 from services.streams.capacity import Slot
 from services.streams.slots import Slots
@@ -93,7 +93,7 @@ def test_a_slot_that_comes_free_goes_to_the_next() -> None:
     assert (inn.asked, third.places) == (["a", "b"], [2, 1])
     inn.serve("b")
     assert [guest.end["reason"] for guest in (first, second)] == ["stop", "stop"]
-    assert inn.asked == ["a", "b", "c"]
+    assert (inn.asked, second.places, third.places) == (["a", "b", "c"], [1, 0], [2, 1, 0])
 
 
 def test_a_place_is_told_once_a_second_at_most() -> None:
@@ -138,7 +138,7 @@ def test_who_leaves_while_waiting_frees_the_place_and_asks_nothing() -> None:
     second.leave()
     inn.clock.advance(1)
     inn.serve("a")
-    assert (inn.asked, third.places) == (["a", "c"], [2, 1])
+    assert (inn.asked, third.places) == (["a", "c"], [2, 1, 0])
     end = inn.get(second.reply.stream).events()[-1]
     assert (end["reason"], end["usage"]["input_tokens"]) == ("disconnected", 0)
 
@@ -253,12 +253,12 @@ def test_a_stream_that_is_refused_after_all_takes_no_slot() -> None:
 
 
 def test_a_stream_that_runs_is_joined_also_where_no_other_fits() -> None:
-    """Its key asks for nothing new; another key does, and is refused."""
+    """Its key asks for nothing new; another key does, and is refused before its body is looked at."""
     inn = Inn(queued=0)
     keys = [{"Idempotency-Key": f"of the test, number {number}"} for number in range(2)]
     first, second, third = (
-        inn.call("POST", "/v1/echo", accept=NDJSON, headers=key, data='{"text": "a"}')
-        for key in (keys[0], keys[0], keys[1])
+        inn.call("POST", "/v1/echo", accept=NDJSON, headers=key, data=body)
+        for key, body in ((keys[0], "{}"), (keys[0], "{}"), (keys[1], "{"))
     )
     assert (first.status, second.stream, third.status) == (200, first.stream, 503)
 
@@ -287,14 +287,14 @@ def test_no_timer_is_left_of_a_wait() -> None:
 def test_a_turn_that_comes_as_patience_ends_is_taken() -> None:
     """Nobody is sent away who has a slot."""
     clock, slots = FakeClock(), Slots(running=1, queued=1, monotonic=FakeClock().monotonic)
-    told: list[Event] = []
+    told: list[Notice] = []
     first, second = (Slot(slots, clock, "a", patience_s=20) for _ in range(2))
     waiting = gevent.spawn(second.wait, told.append)
     settle()
     first.leave()
     clock.advance(20)
     waiting.get()
-    assert (len(told), slots.working) == (1, 1)
+    assert ([notice.place for notice in told], slots.working) == ([1, 0], 1)
 
 
 def test_a_place_that_was_lost_before_one_waited_for_it_is_lost() -> None:
