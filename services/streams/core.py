@@ -32,3 +32,8 @@ class Core:
     exchange: Exchange
     drain: Drain
     capacity: Capacity
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether streams run, or something of them is not yet where other processes find it."""
+        return bool(self.streams.running) or self.exchange.unsent

@@ -41,11 +41,6 @@ def _handed_over(core: Core, stream: Stream, answers: tuple[Said | None, ...]) -
     return handed
 
 
-def unfinished(core: Core) -> bool:
-    """Tell whether streams run, or something of them is not yet where other processes find it."""
-    return bool(core.streams.running) or core.exchange.unsent
-
-
 def lose(core: Core, stream: Stream) -> None:
     """Stop making a stream that another process has taken: what comes from here comes too late."""
     core.streams.dropped(stream)

@@ -26,7 +26,6 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from services.errors import GlossError, Internal, MalformedBody, Overloaded, UntrustedHost
 from services.streams.drain import Drain
-from services.streams.handover import unfinished
 from services.telemetry import bare_traceback
 from services.web.connection import SEND_BUFFER_BYTES, Limits, Phase
 from services.web.connections import Connections
@@ -57,7 +56,7 @@ class Worker(GeventWorker):
         listeners = [self._listen(sock) for sock in self.sockets]
         while self.alive:
             self._turn()
-        self._stop(listeners, core.drain if core else Drain(), partial(unfinished, core) if core else bool)
+        self._stop(listeners, core.drain if core else Drain(), (lambda: core.unfinished) if core else bool)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""
