@@ -123,9 +123,6 @@ class _Body:
         session = Session(self._core, self._credentials, connection)
         try:
             session.run()
-        except BaseException:
-            connection.cut()
-            raise
         finally:
             session.close()
             connection.finish()
