@@ -629,13 +629,14 @@ def test_who_was_sent_on_counts_as_there_for_a_while():
 def test_a_start_that_is_being_opened_when_the_process_is_told_to_stop_is_refused():
     """As a POST is; so is one that comes while the socket is being sent on."""
     opening = Opening(shared=MemoryStore())
+    stream = opening.stage.post("mute").events()[0]["stream"]
     with socket_of(opening.stage) as peer:
         peer.say(start())
         settle()
         opening.stage.core.drain.begin()
         opening.stage.clock.advance(SPREAD_S)
         settle()
-        assert slug(peer.say(start("b", "mute")).told("b")[-1]) == "shutting-down"
+        assert slug(peer.say(resume(stream)).told("r")[-1]) == "shutting-down"
         opening.let.set()
         assert slug(peer.told()[-1]) == "shutting-down"
         assert peer.until(None, "drain")
