@@ -159,7 +159,7 @@ class Connection:
     def _untaken(self, now: float) -> int:
         """Return how many bytes the client has not acknowledged, and note when that last changed."""
         owed = self._given - self._taken
-        untaken = self._left + _unacknowledged(self._sock) if owed else 0
+        untaken = self._left + unacknowledged(self._sock) if owed else 0
         if untaken != owed or not owed:
             self._taken, self._taken_at = self._given - untaken, now
         return untaken
@@ -171,7 +171,7 @@ class Connection:
             return True  # it is closed
 
 
-def _unacknowledged(sock: socket.socket) -> int:
+def unacknowledged(sock: socket.socket) -> int:
     """Return what the kernel keeps for the client; 0 where it does not say (macOS), or has closed it."""
     try:
         told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))

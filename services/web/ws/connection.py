@@ -10,12 +10,8 @@ what still comes is read away unparsed until the peer has shut its side too, or 
 Closing sooner, with bytes unread, would send a reset, which may overtake the close frame.
 """
 
-import fcntl
 import logging
 import socket
-import struct
-import sys
-import termios
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,16 +25,15 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, Tex
 from wsproto.frame_protocol import CloseReason
 
 from services.streams.clock import Clock, Timer
+from services.web.body import PIECE_BYTES
+from services.web.connection import RESET_ON_CLOSE, unacknowledged
 from services.web.ws.pulse import Pulse
 from services.web.ws.tolerance import Tolerance
 
 log = logging.getLogger("gloss.web")
 
 RECEIVE_BYTES = 64 * 1024
-# What one write holds: a reader that falls behind keeps that much in memory, and not all it missed.
-PIECE_BYTES = 64 * 1024
 CLOSE_S = 2.0
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +131,7 @@ class Connection:
 
     def taken(self) -> int:
         """Return how many of the bytes that were ``given`` have arrived at the peer's machine."""
-        return self.given - _unacknowledged(self._sock)
+        return self.given - unacknowledged(self._sock)
 
     def _receive(self) -> bytes:
         """Wait for bytes; none are the end."""
@@ -231,12 +226,3 @@ def pieces(messages: Iterable[bytes]) -> Iterator[list[bytes]]:
             piece, size = [], 0
     if piece:
         yield piece
-
-
-def _unacknowledged(sock: Any) -> int:
-    """Return how many bytes the kernel keeps for the peer; 0 where it does not tell (macOS)."""
-    try:
-        told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
-    except (OSError, ValueError):
-        return 0
-    return int.from_bytes(told, sys.byteorder)

@@ -11,8 +11,9 @@ from gevent.event import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.web.body import PIECE_BYTES
 from services.web.ws import tolerance
-from services.web.ws.connection import CLOSE_S, PIECE_BYTES, Connection, Limits, pieces
+from services.web.ws.connection import CLOSE_S, Connection, Limits, pieces
 from tests.streams.fake_clock import FakeClock
 from tests.streams.stage import settle
 from tests.web.ws.frames import (
