@@ -14,7 +14,7 @@ DEV = .venv/.dev
 EMBEDDED = .venv/.embedded
 
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench demo-restart fmt key lock
+.PHONY: help run test check bench demo-restart chaos fmt key lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ bench: $(DEV)  ## measure; results are ratios within one run
 
 demo-restart: $(DEV)  ## restart and kill workers in mid-answer, before a browser (wants Redis and Chromium)
 	@$(IN_VENV) tests.demo_restart
+
+chaos: $(DEV)  ## break everything with a seed (SEED=1 MINUTES=4 FAULT=killed), and write docs/scorecard.md
+	@$(IN_VENV) tests.rig $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault $(FAULT))
 
 fmt: $(DEV)  ## format and repair what can be repaired
 	@$(IN_VENV) ruff format

@@ -15,6 +15,7 @@ from services.web.hangup import HangUp
 from services.wire.encoding import Encoding
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
+WAIT_ON_CLOSE = struct.pack("ii", 0, 0)
 
 SETTLE_S = 0.5
 RETRY_MS = (100, 1_000)  # a browser's own reconnecting, spread
@@ -60,6 +61,7 @@ class StreamBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came at once as few pieces; the first item takes the head with it."""
+        self._reset_on_close(on=True)
         yield b""
         straight = direct(self.start_response, self._encoding.heartbeat)
         yield from self._read(straight)
@@ -67,11 +69,15 @@ class StreamBody:
             # Who goes on elsewhere must find there what it has seen here; else it stays as long as we do.
             if self._encoding.drain is not None and self._stream.settle(SETTLE_S):
                 yield self._encoding.drain(random.randrange(*RETRY_MS))  # noqa: S311 - a spread
+                self._reset_on_close(on=False)
                 return
             self._reader.stay()
             yield from self._read(straight)
         if not self._ends_well():
-            self._cut()
+            # Without the last chunk no client takes half an answer for a whole one. gunicorn drops the
+            # connection without a word for this error.
+            raise ConnectionResetError(errno.ECONNRESET, "the stream did not end well")
+        self._reset_on_close(on=False)
 
     def _read(self, straight: Direct | None) -> Iterator[bytes]:
         frame = self._encoding.frame
@@ -100,16 +106,14 @@ class StreamBody:
             self._hang_up.close()
         self._reader.close()
 
-    def _cut(self) -> None:
-        """Break the connection, so that no client takes half an answer for a whole one.
+    def _reset_on_close(self, *, on: bool) -> None:
+        """In HTTP/1.0, which has no chunks, make a reset of every end that is not taken back.
 
-        Without the last chunk an HTTP/1.1 client knows; HTTP/1.0 has no chunks, so there the
-        end is a reset. gunicorn drops the connection without a word for this error.
+        Set from the beginning, it holds also for a process that is killed: its kernel closes for it.
         """
         sock = self._environ.get("gunicorn.socket")
         if sock is not None and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        raise ConnectionResetError(errno.ECONNRESET, "the stream did not end well")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE if on else WAIT_ON_CLOSE)
 
 
 def pieces_of(frames: list[bytes]) -> Iterator[bytes]:

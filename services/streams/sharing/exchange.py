@@ -177,8 +177,8 @@ class Exchange:
         elif message.op in {"present", "absent"}:
             self._keeper.heard(message, stream.presence)
 
-    def _asked(self, stream_id: str, by: str | None) -> None:
-        self.remote.looked_after(stream_id, by)
+    def _asked(self, stream_id: str, facts: Facts | None) -> None:
+        self.remote.looked_after(stream_id, facts)
 
 
 def _others(shared: Shared, clock: Clock, inbox: str, receive: Deliver, asked: Asked) -> Others:

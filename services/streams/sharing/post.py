@@ -12,6 +12,7 @@ from services.events import FinishReason
 from services.state.store import Shared, StoreDownError
 from services.streams.clock import Clock
 from services.streams.sharing import facts as known
+from services.streams.sharing.facts import Facts
 from services.streams.sharing.follower import MESSAGE_S
 from services.telemetry import log_failure
 
@@ -22,7 +23,7 @@ AWAY_S = 0.5
 Op: TypeAlias = Literal["cancel", "present", "absent", "wake"]
 
 
-Asked: TypeAlias = Callable[[str, str | None], None]
+Asked: TypeAlias = Callable[[str, Facts | None], None]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,7 +47,7 @@ decode = msgspec.json.Decoder(Message).decode
 class Post:
     """Sends from a greenlet of its own: who has something to say, the hub among them, never waits.
 
-    ``asked`` is told who makes a stream whenever it was asked, as the store says: an inbox, or None.
+    ``asked`` is told what the store knows of a stream whenever it was asked.
     """
 
     def __init__(self, store: Shared, clock: Clock, inbox: str, asked: Asked) -> None:
@@ -107,16 +108,21 @@ class Post:
 
     def _send(self, message: Message) -> bool:
         """Tell whether that was possible: a stream that was just let go of is nobody's for a moment."""
-        inbox = self._inbox_of(message.stream) if message.stream else self.inbox
-        if inbox:
-            self._store.send(inbox, encode(message), MESSAGE_S)
-        self._asked(message.stream, inbox)
-        return inbox != "" or message.op != "cancel"
+        if not message.stream:
+            self._store.send(self.inbox, encode(message), MESSAGE_S)
+            return True
+        facts = self._facts_of(message.stream)
+        self._asked(message.stream, facts)
+        if facts is None:
+            return True
+        if facts.inbox:
+            self._store.send(facts.inbox, encode(message), MESSAGE_S)
+        return facts.inbox != "" or message.op != "cancel"
 
-    def _inbox_of(self, stream: str) -> str | None:
+    def _facts_of(self, stream: str) -> Facts | None:
         """Ask again each time: the stream may have been taken over by another process."""
         value = self._store.get(known.key_of(stream))
-        return known.decode(value).inbox if value else None
+        return known.decode(value) if value else None
 
 
 Receive: TypeAlias = Callable[[Message], None]

@@ -120,13 +120,14 @@ class Remote:
         value = self._store.get(known.key_of(stream_id))
         return value is not None and known.decode(value).whole
 
-    def looked_after(self, stream_id: str, by: str | None) -> None:
-        """Note whose stream it is that is read here, as the store says; cut readers off where it is nobody's.
+    def looked_after(self, stream_id: str, facts: Facts | None) -> None:
+        """Note what the store knows of a stream that is read here; cut readers off where no end will come.
 
-        Its process died and the store has forgotten both: no end will ever come.
+        Its process died and the store has forgotten both; or the end stands at a number that was
+        shown here already as something else, before the store lost that.
         """
         stream = self._read.get(stream_id)
-        if by is not None or stream is None:
+        if stream is None or (facts is not None and not facts.torn):
             self._missed.pop(stream_id, None)
         elif self._clock.monotonic() - self._missed.setdefault(stream_id, self._clock.monotonic()) > MISSED_S:
             del self._missed[stream_id]

@@ -4,7 +4,7 @@ import gevent
 import pytest
 
 from services.streams.readers import HELD_S, SPREAD_S
-from services.streams.sharing.facts import key_of
+from services.streams.sharing.facts import key_of, log_of
 from services.streams.sharing.keeper import GUEST_S, LEASE_S, RENEW_S
 from services.streams.sharing.remote import MISSED_S
 from tests.streams.scripted import Gate, whole
@@ -49,6 +49,22 @@ def test_a_stream_that_nobody_knows_any_more_is_not_waited_for() -> None:
     pair.here.core.exchange.stop()
     pair.emptied()
     pair.passes(MISSED_S + 2 * RENEW_S)
+    with pytest.raises(ConnectionResetError):
+        greenlet.get(timeout=1)
+
+
+def test_an_end_below_what_was_shown_is_not_waited_for() -> None:
+    """The store lost what had come from it, and then the process died that could have stored it anew."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate, " world", Gate()))
+    reply = pair.here.post(options=FINISH)
+    pair.mirrored()
+    gate.set()
+    pair.mirrored()
+    greenlet = reading(pair.there.get(reply.stream), [])
+    del pair.contents.logs[log_of(str(reply.stream))].records[1:]
+    pair.here.core.exchange.stop()
+    pair.passes(LEASE_S + MISSED_S + 3 * RENEW_S)
     with pytest.raises(ConnectionResetError):
         greenlet.get(timeout=1)
 
