@@ -1,7 +1,9 @@
 """The real service in a process of its own, as live tests start it."""
 
 import os
+import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -43,6 +45,16 @@ class Service:
     @property
     def log(self) -> str:
         return self.printed.read_text(errors="replace")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the worker for a while, so that it finds all at once what comes meanwhile."""
+        worker = int(re.findall(r"Booting worker with pid: (\d+)", self.log)[-1])
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
 
     def connect(self, *, takes: int | None = None) -> Connection:
         """Open a connection of one's own."""
