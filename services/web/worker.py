@@ -52,7 +52,7 @@ class Worker(GeventWorker):
         core = getattr(self.wsgi, "extensions", {}).get("gloss")
         self._connections = Connections(self.limits, most=self.worker_connections)
         self._greenlets = Group()
-        self._tls = partial(ssl_context(self.cfg).wrap_socket, server_side=True) if self.cfg.is_ssl else None
+        self._tls = _tls(self.cfg) if self.cfg.is_ssl else None
         listeners = [self._listen(sock) for sock in self.sockets]
         while self.alive:
             self._turn()
@@ -150,6 +150,11 @@ class Worker(GeventWorker):
     def _wait(self, busy: Callable[[], bool], until: float) -> None:
         while busy() and monotonic() < until:
             self._turn()
+
+
+def _tls(cfg: Any) -> Callable[[Any], Any]:
+    """Return what makes a socket speak TLS; the handshake comes with the first reading, in its time."""
+    return partial(ssl_context(cfg).wrap_socket, server_side=True, do_handshake_on_connect=False)
 
 
 def _take_as_it_comes(request: Any) -> None:
