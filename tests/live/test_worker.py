@@ -118,6 +118,16 @@ def test_a_reader_that_takes_nothing_holds_little(bare: Service) -> None:
     assert 0 < given < 2**20
 
 
+def test_a_reader_that_is_far_behind_gets_pieces(short: Service) -> None:
+    """What it missed is not put together first: a slow one would hold it whole."""
+    with short.connect() as client:
+        head, body = client.post("/v1/relay", asking("ok:20000"), NDJSON).answer()
+        client.send("GET", head.headers["content-location"], Accept=NDJSON).head()
+        pieces = list(iter(client.chunk, b""))
+    assert events(b"".join(pieces)) == events(body)
+    assert max(map(len, pieces)) < 100_000 < len(body)
+
+
 def test_an_idle_connection_is_not_cut(short: Service, upstream: Upstream) -> None:
     """It outlives the limits for heads and for readers: keep-alive has its own."""
     with short.connect() as idle, short.connect(takes=LITTLE) as stuck, short.connect() as silent:
