@@ -3,6 +3,7 @@
 import json
 import select
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificate import self_signed
 from tests.live.conftest import asking
 from tests.live.http import BrokenOffError, Connection, events
 from tests.live.service import Service, serving
@@ -194,6 +196,29 @@ def test_an_idle_connection_is_closed_in_its_time(tmp_path: Path) -> None:
     ):
         assert answers(client) == 200
         assert ends(client)
+
+
+def test_tls_is_spoken_within_the_same_limits(tmp_path: Path) -> None:
+    """Where gunicorn was given a certificate; a handshake is part of a new connection's time."""
+    made = self_signed(tmp_path)
+    with (
+        serving(
+            tmp_path,
+            app="tests.live.bare:app",
+            tls=ssl.create_default_context(cafile=made.file),
+            GUNICORN_CMD_ARGS=f"--certfile {made.file} --keyfile {made.key}",
+            GLOSS_HEAD_S=LIMIT_S,
+            GLOSS_WRITE_TIMEOUT_S=LIMIT_S,
+        ) as service,
+        service.connect() as idle,
+        service.connect(takes=LITTLE) as stuck,
+        Connection(service.port) as silent,
+    ):
+        assert answers(idle) == 200
+        stuck.send("GET", "/pour")
+        assert int(idle.send("GET", "/poured").answer()[1]) > 0
+        silent.rest()
+        assert answers(idle) == 200
 
 
 # Bodies
