@@ -20,7 +20,6 @@ WAIT_ON_CLOSE = struct.pack("ii", 0, 0)
 SETTLE_S = 0.5
 RETRY_MS = (100, 1_000)  # a browser's own reconnecting, spread
 
-
 # What one write holds: a reader that falls behind keeps that much in memory, and not all it missed.
 PIECE_BYTES = 64 * 1024
 
@@ -80,17 +79,15 @@ class StreamBody:
         self._reset_on_close(on=False)
 
     def _read(self, straight: Direct | None) -> Iterator[bytes]:
-        frame = self._encoding.frame
+        frame, put = self._encoding.frame, straight.put if straight else None
+        for frames in self._reader.batches(frame, self._heartbeat_s, put):
+            for part in parts(frames):
+                if straight is not None:
+                    straight.write(part)
+                elif data := b"".join(part) if part else self._encoding.heartbeat:
+                    yield data
         if straight is not None:
-            for frames in self._reader.batches(frame, self._heartbeat_s, straight.put):
-                straight.write(frames)
             straight.flush()
-            return
-        for frames in self._reader.batches(frame, self._heartbeat_s):
-            if len(frames) > 1:
-                yield from pieces_of(frames)
-            elif data := frames[0] if frames else self._encoding.heartbeat:
-                yield data
 
     def _ends_well(self) -> bool:
         """Tell whether what was read is all that there is, and the body says so."""
@@ -116,11 +113,13 @@ class StreamBody:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE if on else WAIT_ON_CLOSE)
 
 
-def pieces_of(frames: list[bytes]) -> Iterator[bytes]:
-    """Join frames to pieces of at least ``PIECE_BYTES``, as long as there are so many; none is empty."""
+def parts(frames: list[bytes]) -> Iterator[list[bytes]]:
+    """Cut what is to be written into parts of about ``PIECE_BYTES``; no frames are one part."""
     begun, size = 0, 0
     for place, frame in enumerate(frames, 1):
         size += len(frame)
-        if size >= PIECE_BYTES or (place == len(frames) and size):
-            yield b"".join(frames[begun:place])
+        if size >= PIECE_BYTES:
+            yield frames[begun:place]
             begun, size = place, 0
+    if begun < len(frames) or not frames:
+        yield frames[begun:]

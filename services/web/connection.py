@@ -133,7 +133,7 @@ class Connection:
             self.enter(Phase.CLOSING)
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
-                while self._inner.recv(DISCARD_BYTES) and not self.ended:
+                while self._inner.recv(DISCARD_BYTES):
                     pass
         self._inner.close()
 

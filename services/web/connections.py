@@ -63,9 +63,8 @@ class Connections:
             for one in self._open
             if one.phase is Phase.IDLE or (one.phase is Phase.NEW and one.since <= youngest)
         ]
-        if not any(one.ended for one in silent):
-            for connection in nsmallest(-(-len(silent) // PART), silent, key=lambda one: one.since):
-                connection.end()
+        for connection in nsmallest(-(-len(silent) // PART), silent, key=lambda one: one.since):
+            connection.end()
         return bool(silent)
 
     def drain(self) -> None:

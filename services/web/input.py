@@ -101,7 +101,7 @@ def _chunked(reader: ChunkedReader, whole: Callable[[], None]) -> Iterator[bytes
 
 def _sized(length: int, unreader: Any, whole: Callable[[], None]) -> Iterator[bytes]:
     while length:
-        piece = unreader.read(None, read_ahead=min(length, PIECE_BYTES))
+        piece = unreader.read(None, read_ahead=length)
         if not piece:
             raise NoMoreData
         if len(piece) > length:  # the next request came along

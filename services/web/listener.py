@@ -9,6 +9,7 @@ import os
 import socket
 from contextlib import suppress
 from io import FileIO
+from pathlib import Path
 from typing import Any
 
 from gevent import monkey
@@ -57,6 +58,13 @@ class Listener(StreamServer):
         else:
             super().do_handle(connection, address)  # type: ignore[arg-type]  # it stands before a socket
 
+    def leave_to(self, pid: int) -> None:
+        """Accept nothing as long as that process listens here too: it has others who do."""
+        if _holds(pid, self.socket.fileno()):
+            self.stop_accepting()
+        else:
+            self.start_accepting()
+
     def close(self) -> None:
         """Stop listening."""
         super().close()
@@ -71,6 +79,17 @@ class Listener(StreamServer):
         if self._reserve is not None:
             self._reserve.close()
             self._reserve = None
+
+
+def _holds(pid: int, number: int) -> bool:
+    """Tell whether another process has this descriptor's socket open; false where there is no /proc."""
+    ours = os.fstat(number)
+    with suppress(OSError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed in the meantime
+                if os.path.samestat(path.stat(), ours):
+                    return True
+    return False
 
 
 def turn_away(client: Any, told: bytes) -> None:

@@ -52,7 +52,7 @@ class Worker(GeventWorker):
         core = getattr(self.wsgi, "extensions", {}).get("gloss")
         self._connections = Connections(self.limits, most=self.worker_connections)
         self._greenlets = Group()
-        self._tls = partial(ssl_context(self.cfg).wrap_socket, server_side=True) if self.cfg.is_ssl else None
+        self._tls = _tls(self.cfg) if self.cfg.is_ssl else None
         listeners = [self._listen(sock) for sock in self.sockets]
         while self.alive:
             self._turn()
@@ -126,23 +126,35 @@ class Worker(GeventWorker):
         """Go on until what had begun has ended, and tell whoever comes meanwhile.
 
         Listening goes on so long: a running stream can be read and cancelled from new connections,
-        and a balancer that asks hears that nothing more is taken.
+        and a balancer that asks hears that nothing more is taken. Unless the master goes on too
+        (a reload, one worker of several): then others accept, and can do more for whoever comes.
         """
         began = monotonic()
         until = began + self.cfg.graceful_timeout - BEFORE_THE_MASTER_S
         drain.begin()
         self._connections.drain()
-        self._wait(lambda: self._connections.answering(began) or busy(), until)
+
+        def held() -> bool:
+            for listener in listeners:
+                listener.leave_to(self.ppid)
+            return self._connections.answering(began) or busy()
+
+        self._wait(held, until)
         for listener in listeners:
             listener.close()
         self._wait(self._connections.asking, min(until, monotonic() + LAST_ANSWERS_S))
-        if self._connections.asking():
-            self.log.warning("Connections are cut: the grace time is over.")
+        if monotonic() >= until:
+            self.log.warning("Whoever is still connected is cut: the grace time is over.")
         self._greenlets.kill(timeout=KILL_S)
 
     def _wait(self, busy: Callable[[], bool], until: float) -> None:
         while busy() and monotonic() < until:
             self._turn()
+
+
+def _tls(cfg: Any) -> Callable[[Any], Any]:
+    """Return what makes a socket speak TLS; the handshake comes with the first reading, in its time."""
+    return partial(ssl_context(cfg).wrap_socket, server_side=True, do_handshake_on_connect=False)
 
 
 def _take_as_it_comes(request: Any) -> None:

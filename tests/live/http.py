@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 from dataclasses import dataclass
 from typing import Any, Self
@@ -25,7 +26,14 @@ class BrokenOffError(Exception):
 class Connection:
     """One connection: requests out, heads, chunks and whole bodies in."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1", *, takes: int | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        host: str = "127.0.0.1",
+        *,
+        takes: int | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Connect; ``takes`` is how many bytes the kernel may take that nobody reads."""
         self.port = port
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -34,6 +42,8 @@ class Connection:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
         try:
             self.socket.connect((host, port))
+            if tls is not None:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         except OSError:
             self.socket.close()
             raise

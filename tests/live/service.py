@@ -1,8 +1,11 @@
 """The real service in a process of its own, as live tests start it."""
 
 import os
+import re
 import select
+import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -35,6 +38,7 @@ class Service:
     port: int
     process: subprocess.Popen[bytes]
     printed: Path
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
@@ -44,9 +48,19 @@ class Service:
     def log(self) -> str:
         return self.printed.read_text(errors="replace")
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the worker for a while, so that it finds all at once what comes meanwhile."""
+        worker = int(re.findall(r"Booting worker with pid: (\d+)", self.log)[-1])
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
     def connect(self, *, takes: int | None = None) -> Connection:
         """Open a connection of one's own."""
-        return Connection(self.port, takes=takes)
+        return Connection(self.port, takes=takes, tls=self.tls)
 
 
 def free_port() -> int:
@@ -58,11 +72,17 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    folder: Path, *, app: str = "tests.live.relay:app", before: Sequence[str] = (), **env: str
+    folder: Path,
+    *,
+    app: str = "tests.live.relay:app",
+    before: Sequence[str] = (),
+    tls: ssl.SSLContext | None = None,
+    **env: str,
 ) -> Iterator[Service]:
     """Run gunicorn with the project's own settings until the block ends.
 
-    ``before`` is a command that runs its arguments, such as one that sets limits.
+    ``before`` is a command that runs its arguments, such as one that sets limits; ``tls`` is for
+    clients of a service that was given a certificate.
     """
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -82,22 +102,23 @@ def serving(
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait(port, process, printed)
-        yield Service(port, process, printed)
+        service = Service(port, process, printed, tls)
+        _wait(service)
+        yield service
     finally:
         process.terminate()
         process.wait(40)
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], printed: Path) -> None:
+def _wait(service: Service) -> None:
     """Wait until it answers: gunicorn listens before its worker has booted."""
     until = time.monotonic() + BOOT_S
-    while time.monotonic() < until and process.poll() is None:
+    while time.monotonic() < until and service.process.poll() is None:
         try:
-            with Connection(port) as client:
+            with service.connect() as client:
                 client.send("GET", "/healthz").answer()
         except (OSError, BrokenOffError):
             select.select([], [], [], 0.05)
         else:
             return
-    raise RuntimeError(f"the service did not start:\n{printed.read_text(errors='replace')}")
+    raise RuntimeError(f"the service did not start:\n{service.log}")

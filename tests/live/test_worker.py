@@ -3,6 +3,7 @@
 import json
 import select
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificate import self_signed
 from tests.live.conftest import asking
 from tests.live.http import BrokenOffError, Connection, events
 from tests.live.service import Service, serving
@@ -118,6 +120,16 @@ def test_a_reader_that_takes_nothing_holds_little(bare: Service) -> None:
     assert 0 < given < 2**20
 
 
+def test_a_reader_that_is_far_behind_gets_pieces(short: Service) -> None:
+    """What it missed is not put together first: a slow one would hold it whole."""
+    with short.connect() as client:
+        head, body = client.post("/v1/relay", asking("ok:20000"), NDJSON).answer()
+        client.send("GET", head.headers["content-location"], Accept=NDJSON).head()
+        pieces = list(iter(client.chunk, b""))
+    assert events(b"".join(pieces)) == events(body)
+    assert max(map(len, pieces)) < 100_000 < len(body)
+
+
 def test_an_idle_connection_is_not_cut(short: Service, upstream: Upstream) -> None:
     """It outlives the limits for heads and for readers: keep-alive has its own."""
     with short.connect() as idle, short.connect(takes=LITTLE) as stuck, short.connect() as silent:
@@ -184,6 +196,29 @@ def test_an_idle_connection_is_closed_in_its_time(tmp_path: Path) -> None:
     ):
         assert answers(client) == 200
         assert ends(client)
+
+
+def test_tls_is_spoken_within_the_same_limits(tmp_path: Path) -> None:
+    """Where gunicorn was given a certificate; a handshake is part of a new connection's time."""
+    made = self_signed(tmp_path)
+    with (
+        serving(
+            tmp_path,
+            app="tests.live.bare:app",
+            tls=ssl.create_default_context(cafile=made.file),
+            GUNICORN_CMD_ARGS=f"--certfile {made.file} --keyfile {made.key}",
+            GLOSS_HEAD_S=LIMIT_S,
+            GLOSS_WRITE_TIMEOUT_S=LIMIT_S,
+        ) as service,
+        service.connect() as idle,
+        service.connect(takes=LITTLE) as stuck,
+        Connection(service.port) as silent,
+    ):
+        assert answers(idle) == 200
+        stuck.send("GET", "/pour")
+        assert int(idle.send("GET", "/poured").answer()[1]) > 0
+        silent.rest()
+        assert answers(idle) == 200
 
 
 # Bodies
@@ -311,6 +346,19 @@ def test_idle_connections_leave_room_for_others(tmp_path: Path) -> None:
     assert "Traceback" not in service.log
 
 
+def test_room_is_made_for_many_at_once(tmp_path: Path) -> None:
+    """Who comes together with others waits a turn for idle ones to leave, and is answered."""
+    with (
+        serving(tmp_path, app="tests.live.bare:app", before=FEW_DESCRIPTORS) as service,
+        ExitStack() as opened,
+    ):
+        for _ in range(30):
+            assert answers(opened.enter_context(service.connect())) == 200
+        with service.paused():
+            together = [opened.enter_context(service.connect()) for _ in range(15)]
+        assert [answers(client) for client in together] == [200] * 15
+
+
 def test_when_all_are_busy_others_are_told(upstream: Upstream, tmp_path: Path) -> None:
     """503 with Retry-After, also beyond the few that are taken in for that; then there is room again."""
     with (
@@ -322,7 +370,7 @@ def test_when_all_are_busy_others_are_told(upstream: Upstream, tmp_path: Path) -
             client = opened.enter_context(service.connect())
             head = client.post("/v1/relay", asking("fault/stall:3:busy"), NDJSON).head()
             (served if head.status == 200 else refused).append((client, head))
-        assert served
+        assert f" {len(served)} connections fit" in service.log
         assert {(head.status, head.headers["retry-after"]) for _, head in refused} == {(503, "1")}
         upstream.gate("busy")
         assert {events(client.chunks())[-1]["reason"] for client, _ in served} == {"stop"}
@@ -332,22 +380,42 @@ def test_when_all_are_busy_others_are_told(upstream: Upstream, tmp_path: Path) -
 
 
 def test_without_descriptors_others_are_told(tmp_path: Path) -> None:
-    """A connection that cannot be taken in gets 503 and not silence; it passes, and the worker lives."""
+    """Who cannot be taken in gets 503 and an end, not silence; it passes, and the worker lives."""
     with serving(tmp_path, app="tests.live.bare:app", before=FEW_DESCRIPTORS) as service:
         with service.connect() as hoard:
             hoard.send("POST", "/hoard", Transfer_Encoding="chunked").head()
             assert hoard.chunk() == b"Too many open files"
             for _ in range(3):
-                with service.connect() as client:
+                with service.paused():
+                    client = service.connect().send("GET", "/")
+                with client:
                     head, body = client.answer()
-                assert (head.status, json.loads(body)["type"]) == (503, "/problems/overloaded")
-                assert head.headers["retry-after"] == "1"
+                    assert (head.status, json.loads(body)["type"]) == (503, "/problems/overloaded")
+                    assert head.headers["retry-after"] == "1"
+                    assert client.socket.recv(1) == b""
             hoard.socket.sendall(chunk(b"\n") + chunk(b""))
             assert hoard.chunks() == b"let go"
         with service.connect() as client:
             assert answers(client) == 200
     assert service.log.count("Booting worker") == 1
     assert "Traceback" not in service.log
+
+
+def test_without_descriptors_idle_connections_leave_theirs(tmp_path: Path) -> None:
+    """Nobody is refused while somebody is there who asks for nothing."""
+    with (
+        serving(tmp_path, app="tests.live.bare:app", before=FEW_DESCRIPTORS) as service,
+        service.connect() as idle,
+        service.connect() as hoard,
+    ):
+        assert answers(idle) == 200
+        hoard.send("POST", "/hoard", Transfer_Encoding="chunked").head()
+        assert hoard.chunk() == b"Too many open files"
+        with service.connect() as client:
+            assert answers(client) == 200
+        assert ends(idle)
+        hoard.socket.sendall(chunk(b"\n") + chunk(b""))
+        assert hoard.chunks() == b"let go"
 
 
 # The end
@@ -422,26 +490,27 @@ def test_what_runs_goes_on_while_the_process_stops(upstream: Upstream, tmp_path:
 
 def test_a_stream_without_readers_ends_before_the_process(upstream: Upstream, tmp_path: Path) -> None:
     """Whose caller wanted it finished, it is; meanwhile nobody holds a connection."""
-    model = "fault/stall:3:stop-alone"
+    model = "paced:21:50"
     with serving(tmp_path, **relay_settings(upstream)) as service, service.connect() as idle:
         assert answers(idle) == 200
         with service.connect() as client:
-            client.post("/v1/relay", asking(model, on_disconnect="finish"), NDJSON).head()
+            head = client.post("/v1/relay", asking(model, on_disconnect="finish"), NDJSON).head()
+            assert head.status == 200
         service.process.send_signal(signal.SIGTERM)
         assert ends(idle)
-        upstream.gate("stop-alone")
         assert upstream.journal(model, ended=1)[0]["ended"] == "upstream"
         assert service.process.wait(30) == 0
     assert "reason=stop" in service.log
 
 
 def test_what_does_not_end_is_cut(upstream: Upstream, tmp_path: Path) -> None:
-    """When the grace is over the process goes by itself, before its master kills it."""
+    """When the grace is over the process goes by itself, before its master kills it, and tells the cost."""
     with stopping(upstream, tmp_path, "never-cut", GUNICORN_CMD_ARGS="--graceful-timeout 2") as stop:
         with pytest.raises(BrokenOffError):
             stop.running.chunks()
         assert stop.service.process.wait(30) == 0
     assert "grace time is over" in stop.service.log
+    assert "reason=disconnected" in stop.service.log
     assert "SIGKILL" not in stop.service.log
 
 
@@ -456,4 +525,23 @@ def test_a_half_sent_request_does_not_hold_a_stop(upstream: Upstream, tmp_path: 
         upstream.gate("stop-half")
         assert events(stop.running.chunks())[-1]["reason"] == "stop"
         assert stop.service.process.wait(30) == 0
-    assert "SIGKILL" not in stop.service.log
+    assert "grace time is over" not in stop.service.log
+    assert "Error" not in stop.service.log
+
+
+def test_a_worker_that_is_replaced_leaves_newcomers_to_the_next(upstream: Upstream, tmp_path: Path) -> None:
+    """A reload refuses nobody, though the old worker lives on with its stream."""
+    with (
+        serving(tmp_path, **relay_settings(upstream)) as service,
+        service.connect() as idle,
+        service.connect() as running,
+    ):
+        assert answers(idle) == 200
+        running.post("/v1/relay", asking("fault/stall:3:stop-reload"), NDJSON).head()
+        service.process.send_signal(signal.SIGHUP)
+        assert ends(idle)
+        for _ in range(20):
+            with service.connect() as client:
+                assert client.post("/v1/relay", asking("ok:5")).answer()[0].status == 200
+        upstream.gate("stop-reload")
+        assert events(running.chunks())[-1]["reason"] == "stop"

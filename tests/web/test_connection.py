@@ -132,11 +132,12 @@ def test_a_client_that_takes_nothing_is_cut(wire: Wire, phase: Phase) -> None:
     assert reset(wire.client)
 
 
-def test_what_fits_into_the_buffer_is_not_taken(wire: Wire) -> None:
+@pytest.mark.parametrize("way", ["send", "sendall"])
+def test_what_fits_into_the_buffer_is_not_taken(wire: Wire, way: str) -> None:
     """A send that does not wait says nothing of the client."""
     wire.at(Phase.REQUEST)
     wire.accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
-    wire.connection.sendall(bytes(100_000))
+    getattr(wire.connection, way)(bytes(100_000))
     wire.pass_by(1)
     wire.pass_by(20)
     assert wire.connection.ended
@@ -155,19 +156,6 @@ def test_the_time_counts_from_the_last_byte_taken(wire: Wire) -> None:
     wire.pass_by(15)
     wire.pass_by(20)
     assert wire.connection.ended
-    sending.kill()
-
-
-def test_the_time_counts_from_when_there_is_something_to_take(wire: Wire) -> None:
-    """A client that had everything for hours is not late at the next byte."""
-    wire.at(Phase.REQUEST)
-    wire.connection.sendall(b"once")
-    assert wire.client.recv(10) == b"once"
-    wire.pass_by(5000)
-    sending = gevent.spawn(wire.connection.sendall, MUCH)
-    settle()
-    wire.pass_by(1)
-    assert not wire.connection.ended
     sending.kill()
 
 
@@ -198,6 +186,18 @@ def test_after_an_answer_the_client_closes_first(wire: Wire) -> None:
     wire.client.shutdown(socket.SHUT_WR)
     closing.get()
     assert wire.accepted.closed
+
+
+def test_the_last_of_an_answer_may_take_its_time(wire: Wire) -> None:
+    """A slow client that takes some is waited for, also after all was sent."""
+    wire.at(Phase.CLOSING)
+    wire.accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+    wire.connection.sendall(bytes(100_000))
+    wire.pass_by(LINGER_S)
+    wire.pass_by(10)
+    assert not wire.connection.ended
+    wire.pass_by(20)
+    assert wire.connection.ended
 
 
 def test_a_client_that_goes_on_sending_is_left(wire: Wire) -> None:
@@ -249,20 +249,22 @@ def test_a_connection_that_is_closed_can_be_looked_at(wire: Wire) -> None:
 
 
 class Mute:
-    """A socket of a system that does not tell what it keeps for the client; its buffer is full."""
+    """A socket of a system that does not tell what it keeps for the client; it has room for so much."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.null = os.open(os.devnull, os.O_WRONLY)
+        self.room = room
         self.cut = False
 
     def fileno(self) -> int:
         return self.null
 
     def send(self, data: bytes, _flags: int = 0) -> int:
-        if len(data) > 1:
-            return len(data) - 1
-        gevent.get_hub().switch()
-        return 0
+        if not self.room:
+            gevent.get_hub().switch()
+        fits = min(self.room, len(data))
+        self.room -= fits
+        return fits
 
     def setsockopt(self, *_: object) -> None:
         self.cut = True
@@ -270,19 +272,40 @@ class Mute:
     def shutdown(self, _how: int) -> None: ...
 
 
-def test_where_the_kernel_does_not_tell_a_send_that_waits_does() -> None:
+def looked_at(connection: Connection, clock: FakeClock, *times: float) -> None:
+    for seconds in times:
+        clock.advance(seconds)
+        connection.look(LIMITS)
+
+
+@pytest.mark.parametrize(("data", "waits"), [(b"12345", True), (b"1234", False)])
+def test_where_the_kernel_does_not_tell_a_send_that_waits_does(data: bytes, waits: bool) -> None:
     """What the kernel does not take, the client does not take either."""
-    clock, mute = FakeClock(), Mute()
+    clock, mute = FakeClock(), Mute(room=4)
     connection = Connection(mute, now=clock.monotonic)
     connection.enter(Phase.REQUEST)
-    sending = gevent.spawn(connection.sendall, b"12345")
+    sending = gevent.spawn(connection.sendall, data)
     settle()
-    connection.look(LIMITS)
-    clock.advance(19)
-    connection.look(LIMITS)
+    looked_at(connection, clock, 0, 19)
     assert not mute.cut
-    clock.advance(1)
-    connection.look(LIMITS)
+    looked_at(connection, clock, 1)
+    assert mute.cut is waits
+    sending.kill()
+    os.close(mute.null)
+
+
+def test_the_time_counts_from_when_there_is_something_to_take() -> None:
+    """A client that had everything for hours is not late at the next byte."""
+    clock, mute = FakeClock(), Mute(room=4)
+    connection = Connection(mute, now=clock.monotonic)
+    connection.enter(Phase.REQUEST)
+    connection.sendall(b"once")
+    looked_at(connection, clock, 1, 5000)
+    sending = gevent.spawn(connection.sendall, b"more")
+    settle()
+    looked_at(connection, clock, 1)
+    assert not mute.cut
+    looked_at(connection, clock, 20)
     assert mute.cut
     sending.kill()
     os.close(mute.null)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import ProviderError
-from services.web.body import PIECE_BYTES, pieces_of
+from services.web.body import PIECE_BYTES, parts
 from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import JSON, NDJSON, SSE, STAGE, TEXT, Reply, Stage, joined, settle, use_case
@@ -580,13 +580,14 @@ def test_a_process_that_stops_is_not_ready() -> None:
 
 
 @given(st.lists(st.binary(max_size=40_000), max_size=12))
-def test_frames_are_joined_to_pieces(frames: list[bytes]) -> None:
-    """The same bytes; no piece is empty, and none holds more than its size and one frame."""
-    pieces = list(pieces_of(frames))
-    assert b"".join(pieces) == b"".join(frames)
-    assert all(pieces)
-    assert all(len(piece) >= PIECE_BYTES for piece in pieces[:-1])
-    assert all(len(piece) < PIECE_BYTES + 40_000 for piece in pieces)
+def test_what_is_written_is_cut_between_frames(frames: list[bytes]) -> None:
+    """The same frames, in parts that hold their size and no frame more; none is one too, a heartbeat."""
+    cut = list(parts(frames))
+    assert [frame for part in cut for frame in part] == frames
+    sizes = [sum(map(len, part)) for part in cut]
+    assert all(size >= PIECE_BYTES for size in sizes[:-1])
+    assert all(sum(map(len, part[:-1])) < PIECE_BYTES for part in cut)
+    assert len(cut) == 1 or all(cut)
 
 
 @pytest.mark.parametrize("accept", ENCODINGS)
