@@ -12,6 +12,7 @@ import resource
 import sys
 from typing import Any
 
+import gevent
 from gunicorn.arbiter import Arbiter
 
 from services import settings as declared
@@ -24,6 +25,9 @@ bind = netloc(bind_host(settings.host), settings.port)
 
 # Without Redis the store is one process's own, so a second worker would not know of its streams.
 workers = settings.web_concurrency if settings.redis_url else 1
+
+# gevent would note for each greenlet where it was spawned: 2 KB of each stream, for nobody.
+gevent.config.track_greenlet_tree = False
 
 # A stream is a greenlet: thousands of silent ones cost memory and nothing else.
 worker_class = "services.web.worker.Worker"
