@@ -110,4 +110,6 @@ def _sized(length: int, unreader: Any, whole: Callable[[], None]) -> Iterator[by
         length -= len(piece)
         if not length:
             whole()
-        yield piece
+        came = [piece]
+        del piece
+        yield came.pop()  # nobody asks again once all has come, and then it would be kept here

@@ -1,5 +1,6 @@
 """A request's body as it arrives, taken apart by gunicorn's own parser from the pieces of a socket."""
 
+import sys
 from itertools import pairwise
 
 import gevent
@@ -105,6 +106,15 @@ def test_a_body_of_known_length_is_given_as_it_comes():
     came = Socket(sized(6), b"abc", b"def")
     assert (came.input.read(100), came.asked, came.whole) == (b"abc", 2, 0)
     assert (came.input.read(100), came.whole) == (b"def", 1)
+
+
+def test_the_last_piece_is_not_kept():
+    """A stream that is open for long does not hold the body that asked for it."""
+    came = Socket(sized(1000) + bytes(1000))
+    piece = came.input.read(1000)
+
+    assert len(piece) == 1000
+    assert sys.getrefcount(piece) == 2  # the name here, and the argument
 
 
 def test_no_more_is_given_than_was_asked_for():
