@@ -5,7 +5,6 @@ import random
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any
 
 from services.streams.drain import Drain
@@ -48,14 +47,16 @@ class StreamBody:
         self._environ = environ
         self._stream = stream
         self._heartbeat_s = heartbeat_s
-        with ExitStack() as opened:
-            self._reader = Reader(stream, after=after)
-            opened.callback(self._reader.close)
-            opened.callback(HangUp(environ, self._reader.leave).close)
-            if drain is not None and encoding.drain is not None:
-                drain.watch(self._reader.drain)
-                opened.callback(drain.unwatch, self._reader.drain)
-            self._open = opened.pop_all()
+        self._drain = drain if encoding.drain is not None else None
+        self._hang_up: HangUp | None = None
+        self._reader = Reader(stream, after=after)
+        try:
+            self._hang_up = HangUp(environ, self._reader.leave)
+            if self._drain is not None:
+                self._drain.watch(self._reader.drain)
+        except BaseException:
+            self.close()
+            raise
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what came at once as few pieces; the first item takes the head with it."""
@@ -93,7 +94,11 @@ class StreamBody:
 
     def close(self) -> None:
         """Leave the stream; the server calls this at every end of the connection."""
-        self._open.close()
+        if self._drain is not None:
+            self._drain.unwatch(self._reader.drain)
+        if self._hang_up is not None:
+            self._hang_up.close()
+        self._reader.close()
 
     def _cut(self) -> None:
         """Break the connection, so that no client takes half an answer for a whole one.
