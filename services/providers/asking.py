@@ -1,4 +1,4 @@
-"""How a provider is asked: requests as the SDK writes them, sent by a client of ours.
+"""How a provider is asked: requests as the SDK writes them, sent our way.
 
 The SDK makes each request anew from a dozen objects, which cost a fifth of a short stream. Key,
 headers and address are the same every time, so it writes one of each kind, for a transport that
@@ -14,6 +14,7 @@ from typing import Any, cast
 import httpx2
 import openai
 
+ERROR_BYTES = 64 * 1024  # of what an error's body says
 NO_KEY = "none"  # the SDK insists on one; a local server does not look
 
 
@@ -75,14 +76,23 @@ def _written(method: Callable[..., Any], path: str, **body: bytes) -> Form:
     return Form(answer.request)
 
 
-def send(client: httpx2.Client, request: httpx2.Request) -> httpx2.Response:
-    """Return an answer whose body is not read yet; raises Refused, and what the client raises."""
-    response = client.send(request, stream=True)
+def send(transport: httpx2.BaseTransport, request: httpx2.Request) -> httpx2.Response:
+    """Return an answer whose body is not read yet; raises Refused, and what the transport raises."""
+    response = transport.handle_request(request)
     if response.is_success:
         return response
-    with closing(response):
-        said = response.read()
-    raise Refused(response.status_code, response.headers, _error(said))
+    raise Refused(response.status_code, response.headers, _error(_beginning(response)))
+
+
+def _beginning(response: httpx2.Response) -> bytes:
+    said = b""
+    body = cast("httpx2.SyncByteStream", response.stream)  # as it comes: 64 KiB may unpack to 64 MiB
+    with closing(body):
+        for piece in body:
+            said += piece
+            if len(said) >= ERROR_BYTES:
+                break
+    return said[:ERROR_BYTES]
 
 
 def _error(body: bytes) -> object:

@@ -27,7 +27,7 @@ from services.providers.asking import Forms, Refused, send
 from services.providers.chunks import Reading, decode
 from services.providers.dialect import Dialect
 from services.providers.sse import Splitter
-from services.providers.transport import client
+from services.providers.transport import transport
 
 MIB = 1024 * 1024
 OPENAI = "https://api.openai.com/v1"
@@ -92,7 +92,7 @@ class OpenAIProvider:
         self._dialect = Dialect(new_cap=urlsplit(base_url).hostname == urlsplit(OPENAI).hostname)
         timeout = httpx2.Timeout(read_s, connect=connect_s, pool=connect_s)
         self._forms = Forms.of(api_key=api_key, base_url=base_url, timeout=timeout)
-        self._client = client(base_url, verify or ssl.create_default_context())
+        self._transport = transport(base_url, verify or ssl.create_default_context())
 
     def stream(self, request: Request) -> Generator[Value, None, None]:
         """Ask once; see ``llm.Provider``."""
@@ -111,7 +111,7 @@ class OpenAIProvider:
         try:
             with (
                 gevent.Timeout(self._list_s, late),
-                closing(_Answer.of(send(self._client, self._forms.models.filled(b""))).body) as body,
+                closing(_Answer.of(send(self._transport, self._forms.models.filled(b""))).body) as body,
             ):
                 listed = decode_models(self._whole(body))
         except FOREIGN as failure:
@@ -122,7 +122,7 @@ class OpenAIProvider:
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        self._transport.close()
 
     def _values(self, answer: "_Answer", left_out: list[str]) -> Iterator[Value]:
         reading = Reading()
@@ -147,7 +147,7 @@ class OpenAIProvider:
         while True:
             body, left_out = self._dialect.body(request)
             try:
-                return _Answer.of(send(self._client, self._forms.chat.filled(encode(body)))), left_out
+                return _Answer.of(send(self._transport, self._forms.chat.filled(encode(body)))), left_out
             except Refused as refusal:
                 if not self._dialect.learn(request.model, body, refusal.status, refusal.error):
                     raise

@@ -1,4 +1,4 @@
-"""The way under the SDK: an HTTP client whose connections are our own (``connection.py``).
+"""The way to a provider: HTTP over connections of our own (``connection.py``).
 
 Measured with 100 streams of 50 pieces a second, httpx2's own transport (h11 and a pool that is
 searched through) costs more per piece than all else together, and urllib3 a fifth of it. This one
@@ -26,7 +26,6 @@ from services.providers.connection import Connection, NothingCame, NothingTaken,
 
 KEPT = 100  # idle connections for each origin
 KEPT_S = 50.0  # many a load balancer closes what was idle for a minute
-ERROR_BYTES = 64 * 1024  # of an error's body, which the SDK reads whole
 READS_PER_TURN = 16
 SAFE = {"GET", "HEAD"}
 PORTS = {"http": 80, "https": 443}
@@ -35,16 +34,28 @@ Origin: TypeAlias = tuple[str, str, int]
 Idle: TypeAlias = defaultdict[Origin, list[tuple[float, Connection]]]
 
 
-def client(base_url: str, verify: ssl.SSLContext) -> httpx2.Client:
-    """Make a client for this address: no redirects, as many connections as there are streams."""
-    ours = isinstance(verify, SSLContext) and not proxied(base_url, urllib.request.getproxies())
-    unbounded = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT)
-    return httpx2.Client(
-        verify=verify,
-        transport=LeanTransport(verify) if ours else None,
-        limits=unbounded,
-        event_hooks={"response": [_bound_error] if ours else [_bound_error, _take_turns]},
-    )
+def transport(base_url: str, verify: ssl.SSLContext) -> httpx2.BaseTransport:
+    """Make the way to this address: no redirects, as many connections as there are streams."""
+    if isinstance(verify, SSLContext) and not proxied(base_url, urllib.request.getproxies()):
+        return LeanTransport(verify)
+    return OwnTransport(verify)
+
+
+class OwnTransport(httpx2.BaseTransport):
+    """httpx2's own way, with the proxies that the environment names."""
+
+    def __init__(self, verify: ssl.SSLContext) -> None:
+        unbounded = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT)
+        hooks = {"response": [_take_turns]}
+        self._client = httpx2.Client(verify=verify, limits=unbounded, event_hooks=hooks)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the response, its body unread; raises ``httpx2.HTTPError``."""
+        return self._client.send(request, stream=True)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
 
 
 class LeanTransport(httpx2.BaseTransport):
@@ -184,31 +195,6 @@ class Polite(httpx2.SyncByteStream):
     def close(self) -> None:
         """Close the body's connection."""
         self._whole.close()
-
-
-class Bounded(httpx2.SyncByteStream):
-    """The beginning of a body."""
-
-    def __init__(self, whole: httpx2.SyncByteStream) -> None:
-        self._whole = whole
-
-    def __iter__(self) -> Iterator[bytes]:
-        left = ERROR_BYTES
-        for piece in self._whole:
-            yield piece[:left]
-            left -= len(piece)
-            if left <= 0:
-                return
-
-    def close(self) -> None:
-        """Close the body's connection."""
-        self._whole.close()
-
-
-def _bound_error(response: httpx2.Response) -> None:
-    if not response.is_success and isinstance(response.stream, httpx2.SyncByteStream):
-        response.stream = Bounded(response.stream)
-        response.headers.pop("content-encoding", None)  # it was told not to, and 64 KiB unpack to 64 MiB
 
 
 def _take_turns(response: httpx2.Response) -> None:

@@ -25,7 +25,7 @@ def forms(*, base_url="http://provider.test/v1", api_key="k"):
 
 
 def answering(status, body):
-    return httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(status, content=body)))
+    return httpx2.MockTransport(lambda _: httpx2.Response(status, content=body))
 
 
 def test_filled():
@@ -68,9 +68,9 @@ def test_no_key():
 def test_success_is_not_read():
     """The body of a success is left to who asked."""
     body = Unread()
-    client = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, stream=body)))
+    way = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=body))
 
-    assert not send(client, forms().models.filled(b"")).is_closed
+    assert not send(way, forms().models.filled(b"")).is_closed
     assert not body.closed
 
 
