@@ -6,7 +6,7 @@ memory, descriptors or slots run out, so that the streams that run feel nothing.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gevent.event import Event as Signal
 
@@ -79,7 +79,11 @@ def _notice(place: int, detail: str) -> Notice:
     return Notice(code="queued", detail=detail, place=place)
 
 
-@dataclass(frozen=True)
+def _short_of(what: str) -> Overloaded:
+    return Overloaded(f"The process is short of {what}.", retry_after_s=SCARCE_RETRY_S)
+
+
+@dataclass
 class Capacity:
     """What the process can carry; ``queue_s`` is the longest wait for a slot."""
 
@@ -87,20 +91,32 @@ class Capacity:
     resources: Resources
     clock: Clock
     queue_s: float
+    _bodies: int = field(default=0, init=False)
 
     def require(self, owner: str) -> None:
         """Raise Overloaded if a stream of this owner would not fit: cheap enough to ask before the rest.
 
         One may always come: a process that is short while nothing runs would be so for ever.
         """
-        if self.slots.working:
-            self.spare()
+        if self.slots.working and (scarce := self.resources.scarce):
+            raise _short_of(scarce)
         self.slots.require(owner)
 
-    def spare(self) -> None:
-        """Raise Overloaded if memory or descriptors are scarce."""
-        if scarce := self.resources.scarce:
-            raise Overloaded(f"The process is short of {scarce}.", retry_after_s=SCARCE_RETRY_S)
+    @contextmanager
+    def body(self) -> Iterator[Callable[[], None]]:
+        """Count a body that is being read; what is yielded refuses a further piece of it.
+
+        That raises Overloaded where memory is short, unless no other body is being read.
+        """
+        self._bodies += 1
+        try:
+            yield self._spare
+        finally:
+            self._bodies -= 1
+
+    def _spare(self) -> None:
+        if self._bodies > 1 and self.resources.taken:
+            raise _short_of("memory")
 
     @contextmanager
     def slot(self, owner: str) -> Iterator[Slot]:

@@ -59,7 +59,7 @@ class Bounds:
 
 
 class Resources:
-    """Knows what is scarce; looks at most every ``LOOK_EVERY_S``, however often it is asked.
+    """Knows what is scarce; for a stream it looks at most every ``LOOK_EVERY_S``, however often asked.
 
     ``live`` counts what lives in the heap. ``relieve`` is called where memory is short and the heap
     grew once more: to let go what can be spared.
@@ -77,9 +77,9 @@ class Resources:
         self._monotonic = monotonic
         self._relieve = relieve
         self._live = live
-        self._at_rest = live()
-        self._height = 0.0
+        self._at_rest = math.inf  # the least that was seen alive: what starting threw away is no measure
         self._held = 0.0
+        self._height = 0.0
         self._looked = -math.inf
         self._scarce: str | None = None
 
@@ -92,8 +92,18 @@ class Resources:
             self._scarce = self._look()
         return self._scarce
 
+    @property
+    def taken(self) -> bool:
+        """Tell whether nine tenths of the memory are taken right now, be it by gaps in the heap.
+
+        For what is large: it does not fit into the gaps that many small things have left, and what
+        it took is given back when it goes, so that each look may find something else.
+        """
+        return _most(self._bounds.memory) >= NEAR
+
     def _look(self) -> str | None:
-        lives = self._live() - self._at_rest
+        lives = self._live()
+        self._at_rest = min(self._at_rest, lives)
         self._held = max(self._held, lives)
         if _most(self._bounds.descriptors) >= NEAR:
             return "descriptors"
@@ -101,9 +111,14 @@ class Resources:
         if share < NEAR:
             return None
         if share >= self._height + GROWTH:  # it holds less than it did, or more lives than ever
-            self._height, self._held = share, max(lives, NEAR * self._held)
+            self._height, self._held = share, max(lives, self._nearly_held)
             self._relieve()
-        return "memory" if lives >= NEAR * self._held else None
+        return "memory" if lives >= self._nearly_held else None
+
+    @property
+    def _nearly_held(self) -> float:
+        """Return nine tenths of what the heap is known to hold, above what is always there."""
+        return self._at_rest + NEAR * (self._held - self._at_rest)
 
 
 def _most(bounds: Sequence[Bound]) -> float:

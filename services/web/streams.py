@@ -71,12 +71,10 @@ class StreamRoutes:
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
         require_room(self.core, caller.key_id, key=key)  # before the body: a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"))
-        body = read_json(
-            request,
-            max_bytes=settings.max_body_bytes,
-            within_s=settings.body_s,
-            spare=self.core.capacity.spare,
-        )
+        with self.core.capacity.body() as spare:
+            body = read_json(
+                request, max_bytes=settings.max_body_bytes, within_s=settings.body_s, spare=spare
+            )
         patience_s = settings.json_s if encoding is JSON else None
         stream = begin(self.core, use_case, body, caller, key=key, patience_s=patience_s)
         return self._answer(stream, encoding, after=0)

@@ -16,11 +16,14 @@ measurable = pytest.mark.skipif(not HERE.exists(), reason="this system has no /p
 
 
 class Process:
-    """A process of which a test says how much it has taken, and how much lives in it."""
+    """A process of which a test says how much it has taken, and how much lives in it.
 
-    def __init__(self, *, descriptors: int = 0, taken: int = 0, lives: int = 0) -> None:
+    It was looked at once when it had taken nothing.
+    """
+
+    def __init__(self, *, descriptors: int = 0, lives: int = 0) -> None:
         self.clock = FakeClock()
-        self.descriptors, self.taken, self.lives = descriptors, taken, lives
+        self.descriptors, self.taken, self.lives = descriptors, 0, lives
         self.looks = self.relieved = 0
         self.resources = Resources(
             Bounds(descriptors=[Bound(LIMIT, lambda: self.descriptors)], memory=[Bound(LIMIT, self._look)]),
@@ -28,6 +31,7 @@ class Process:
             relieve=self._relieve,
             live=lambda: self.lives,
         )
+        assert self.resources.scarce == ("descriptors" if descriptors >= 900 else None)
 
     def _look(self) -> int:
         self.looks += 1
@@ -82,6 +86,23 @@ def test_what_is_there_from_the_start_is_not_counted_as_alive() -> None:
     assert process.at(950, 10_089) is None
 
 
+def test_the_least_that_was_seen_is_what_is_always_there() -> None:
+    """Also if something lived at the first look that has gone since."""
+    process = Process(lives=10_000)
+    process.at(500, 9_000)
+    process.at(899, 11_000)
+    assert process.at(950, 10_619) is None
+    assert process.at(950, 10_620) == "memory"
+
+
+def test_a_process_that_never_was_below_its_limit_is_short() -> None:
+    """Whatever else has taken the memory."""
+    resources = Resources(
+        Bounds(descriptors=(), memory=[Bound(1, lambda: 1)]), monotonic=FakeClock().monotonic, relieve=list
+    )
+    assert resources.scarce == "memory"
+
+
 def test_what_can_be_spared_is_let_go_whenever_the_heap_has_grown() -> None:
     """Only where memory is short, and not again and again."""
     process = Process()
@@ -91,6 +112,16 @@ def test_what_can_be_spared_is_let_go_whenever_the_heap_has_grown() -> None:
     assert process.relieved == 1
     process.at(910, 100)
     assert process.relieved == 2
+
+
+@pytest.mark.parametrize(("taken", "told"), [(899, False), (900, True)])
+def test_what_is_taken_is_looked_at_each_time(taken: int, told: bool) -> None:
+    """What is large takes and gives back much in a moment; gaps in the heap are no room for it."""
+    process = Process(lives=100)
+    process.taken, process.lives = taken, 0
+    assert process.resources.taken is told
+    process.taken = 0
+    assert process.resources.taken is False
 
 
 @pytest.mark.parametrize(("used", "scarce"), [(899, None), (900, "descriptors")])

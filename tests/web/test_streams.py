@@ -1,5 +1,7 @@
 """The routes of streams: starting, reading again, cancelling, and who is there."""
 
+import io
+import json
 import socket
 from typing import Any
 
@@ -512,12 +514,33 @@ def test_two_that_open_at_once_do_not_pass_the_limit_together() -> None:
         reply.close()
 
 
-def test_a_large_body_is_refused_while_it_comes_if_memory_is_short() -> None:
-    """The first 64 KB of a body are read whatever it is; not the megabytes after them."""
-    stage = Stage(settings={"max_memory_mb": 1})
+class SlowBody(io.BytesIO):
+    """A body that stops in the middle until the gate is opened."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.gate = Gate()
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell():
+            self.gate.wait()
+        return super().read(size)
+
+
+def test_large_bodies_are_refused_while_they_come_if_memory_is_short() -> None:
+    """The first 64 KB of a body are read whatever it is; the rest where no other body is being read."""
+    stage = Stage(settings={"max_memory_mb": 1, "max_input_tokens": 1_000_000})
+    large = json.dumps({"text": "word " * 20_000})
+    slow = SlowBody(large.encode())
+    first = gevent.spawn(
+        stage.call, "POST", "/v1/echo", data=large, accept=NDJSON, environ={"wsgi.input": slow}
+    )
+    slow.gate.reached.wait()
+    refused = stage.call("POST", "/v1/echo", data=large)
+    assert (refused.status, refused.json()["detail"]) == (503, "The process is short of memory.")
     assert stage.post(text="a").status == 200
-    reply = stage.post(text="word " * 20_000)
-    assert (reply.status, reply.json()["detail"]) == (503, "The process is short of memory.")
+    slow.gate.set()
+    assert first.get().status == 200
 
 
 # A process that stops
