@@ -118,7 +118,10 @@ def billed(lines: Sequence[bytes], attempts: Sequence[Mapping[str, Any]]) -> lis
     if len(attempts) == len(reported) == 1 and end.get("reason") == "stop":
         right = usage["output_tokens"] == reported[0] and not usage["estimated"]
     else:
-        right = usage["output_tokens"] >= came and (usage["estimated"] or not attempts)
+        told = len(attempts) == len(reported) and usage["output_tokens"] == sum(reported)
+        right = usage["output_tokens"] >= came and (
+            usage["estimated"] or told
+        )  # it may leave after the last word
     return [] if right else [f"usage {usage} for {came} words, {reported} reported, end {end.get('reason')}"]
 
 
