@@ -4,6 +4,8 @@ A process that is full says so within milliseconds, so that nobody waits for not
 memory, descriptors or slots run out, so that the streams that run feel nothing.
 """
 
+import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +17,12 @@ from services.events import Event, Notice
 from services.streams.clock import Clock, Timer
 from services.streams.resources import Resources
 from services.streams.slots import Slots
+from services.telemetry import fields
+
+log = logging.getLogger("gloss.stream")
 
 TELL_EVERY_S = 1.0
+NOTE_EVERY_S = 10.0
 # Streams end and give memory back; there is no telling when.
 SCARCE_RETRY_S = 5
 
@@ -92,15 +98,21 @@ class Capacity:
     clock: Clock
     queue_s: float
     _bodies: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
+    _noted: float = field(default=-math.inf, init=False)
 
     def require(self, owner: str) -> None:
         """Raise Overloaded if a stream of this owner would not fit: cheap enough to ask before the rest.
 
         One may always come: a process that is short while nothing runs would be so for ever.
         """
-        if self.slots.working and (scarce := self.resources.scarce):
-            raise _short_of(scarce)
-        self.slots.require(owner)
+        try:
+            if self.slots.working and (scarce := self.resources.scarce):
+                raise _short_of(scarce)
+            self.slots.require(owner)
+        except Overloaded as refusal:
+            self._note(refusal)
+            raise
 
     @contextmanager
     def body(self) -> Iterator[Callable[[], None]]:
@@ -113,6 +125,15 @@ class Capacity:
             yield self._spare
         finally:
             self._bodies -= 1
+
+    def _note(self, refusal: Overloaded) -> None:
+        """Log that some were refused, and how many, now and then: a flood is no reason for another."""
+        self._refused += 1
+        now = self.clock.monotonic()
+        if now - self._noted >= NOTE_EVERY_S:
+            slots = {"refused": self._refused, "working": self.slots.working, "waiting": self.slots.waiting}
+            log.warning("full: %s %s", refusal.detail, fields(slots))
+            self._noted, self._refused = now, 0
 
     def _spare(self) -> None:
         if self._bodies > 1 and self.resources.taken:

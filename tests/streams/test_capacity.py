@@ -263,6 +263,20 @@ def test_a_stream_that_runs_is_joined_also_where_no_other_fits() -> None:
     assert (first.status, second.stream, third.status) == (200, first.stream, 503)
 
 
+def test_refusals_are_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    """The first at once, those that follow with their number when ten seconds are over."""
+    inn = Inn(queued=0)
+    inn.guest("a")
+    for seconds in (0, 9, 1):
+        inn.clock.advance(seconds)
+        inn.post(text="b")
+    told = [record.getMessage() for record in caplog.records if record.name == "gloss.stream"]
+    assert told == [
+        "full: All slots are taken and the queue is full. refused=1 working=1 waiting=0",
+        "full: All slots are taken and the queue is full. refused=2 working=1 waiting=0",
+    ]
+
+
 def test_a_slot_is_free_when_its_provider_is_closed_and_not_before() -> None:
     """So a provider is never asked by more streams than there are slots."""
     inn = Inn(running=2)

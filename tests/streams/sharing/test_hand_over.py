@@ -44,8 +44,8 @@ USE_CASES = {
 }
 
 
-def pair_of(says: Any, tmp_prompts: Any) -> Pair:
-    return Pair(says=says, settings=GRACE, more={"use_cases": USE_CASES, "prompts": tmp_prompts})
+def pair_of(says: Any, tmp_prompts: Any, **settings: Any) -> Pair:
+    return Pair(says=says, settings=GRACE | settings, more={"use_cases": USE_CASES, "prompts": tmp_prompts})
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def stopped(pair: Pair, reply: Reply) -> None:
 class Twice:
     """A provider's script that stops at a gate the first time it is asked, and is whole the second."""
 
-    def __init__(self, first: Lines, second: Lines) -> None:
-        self.scripts = iter([first, second])
+    def __init__(self, *scripts: Lines) -> None:
+        self.scripts = iter(scripts)
 
     def __call__(self, _request: Request) -> Lines:
         return next(self.scripts)
@@ -90,6 +90,26 @@ def test_another_process_goes_on_with_the_very_same_text(prompts: Any) -> None:
     assert [one["id"] for one in events] == list(range(1, len(events) + 1))
     assert [one.get("code") for one in events if one["type"] == "notice"] == ["provider-retry"]
     assert (events[-1]["type"], events[-1]["reason"], events[-1]["chars"]) == ("finish", "stop", 12)
+
+
+@pytest.mark.parametrize("queued", [0, 1])
+def test_who_goes_on_elsewhere_waits_for_a_slot_like_everybody(prompts: Any, queued: int) -> None:
+    """Or ends, with what was shown, where as many work and wait there as may."""
+    there = Gate()
+    says = Twice(whole("Hello", Gate()), whole("Other", there), whole("Hello", " world"))
+    pair = pair_of(says, prompts, max_streams=1, max_queued=queued, queue_s=600)
+    reply = pair.here.post("again")
+    pair.mirrored()
+    other = pair.there.post(options={"on_disconnect": "finish"})
+    stopped(pair, reply)
+    there.set()
+    pair.mirrored()
+    events = pair.there.get(reply.stream).events()
+    if queued:
+        assert (joined(events), events[-1]["reason"]) == ("Hello world", "stop")
+    else:
+        assert (joined(events), events[-1]["problem"]["type"]) == ("Hello", "/problems/shutting-down")
+    other.close()
 
 
 def test_what_both_used_is_told(prompts: Any) -> None:
