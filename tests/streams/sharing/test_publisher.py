@@ -2,7 +2,6 @@
 
 import gevent
 
-from services.streams.handover import unfinished
 from services.streams.sharing.keeper import LEASE_S, RENEW_S
 from services.streams.sharing.publisher import BATCH_S
 from tests.streams.scripted import Gate, whole
@@ -72,10 +71,10 @@ def test_a_process_has_not_finished_before_its_last_end_is_stored() -> None:
     storing = pair.here.shared.hold("append_all")
     reply = begun(pair.here)
     reply.read()
-    assert (unfinished(pair.here.core), len(pair.here.core.streams.running)) == (True, 0)
+    assert (pair.here.core.unfinished, len(pair.here.core.streams.running)) == (True, 0)
     storing.set()
     pair.mirrored()
-    assert not unfinished(pair.here.core)
+    assert not pair.here.core.unfinished
 
 
 def test_a_process_has_not_finished_before_its_last_message_is_sent() -> None:
@@ -89,7 +88,7 @@ def test_a_process_has_not_finished_before_its_last_message_is_sent() -> None:
     there.close()
     settle()
     assert sending.reached.is_set()
-    assert unfinished(pair.there.core)
+    assert pair.there.core.unfinished
     sending.set()
     settle()
-    assert not unfinished(pair.there.core)
+    assert not pair.there.core.unfinished
