@@ -22,10 +22,10 @@ help:  ## list the commands
 run: $(RUN)  ## start the service; without a key it brings its own model
 	@$(IN_VENV) services.launch
 
-test: $(DEV) $(EMBEDDED)  ## all tests, with the real server and the small real model
-	@$(IN_VENV) pytest
+test: $(DEV) $(EMBEDDED)  ## all tests but the fault rig's, with the real server and the small real model
+	@$(IN_VENV) pytest --ignore=tests/rig
 
-check: $(DEV) $(EMBEDDED)  ## format, lint, types, import contracts, tests with branch coverage
+check: $(DEV) $(EMBEDDED)  ## format, lint, types, import contracts, all tests with branch coverage
 	@$(IN_VENV) ruff format --check
 	@$(IN_VENV) ruff check
 	@$(IN_VENV) mypy
