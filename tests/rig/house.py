@@ -120,9 +120,20 @@ class Member:
         finally:
             os.kill(worker, signal.SIGCONT)
 
-    def open_files(self) -> int:
-        """Return how many descriptors the worker has open, as the kernel says."""
-        return sum(1 for _ in Path(f"/proc/{self.worker}/fd").iterdir())
+    def open_files(self, *, but_to: set[int]) -> int:
+        """Return how many descriptors the worker has open, but for connections to these ports."""
+        process = Path(f"/proc/{self.worker}")
+        pooled = {inode for port, inode in connected(process) if port in but_to}
+        return sum(
+            f"{one.readlink()}" not in pooled for one in (process / "fd").iterdir() if one.is_symlink()
+        )
+
+
+def connected(process: Path) -> Iterator[tuple[int, str]]:
+    """Yield the port to which each TCP socket of a process's machine is connected, and its name in /proc."""
+    for line in (process / "net" / "tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        yield int(fields[2].partition(":")[2], 16), f"socket:[{fields[9]}]"
 
 
 @contextmanager

@@ -200,7 +200,7 @@ class Publisher:
                 self.lose(fenced.logs)
             for one in batch:
                 self._changed.pop(one, None)
-                if not one.complete:
+                if not one.complete or one.stream.log.end is not None:  # which may have come only now
                     self._note(one)  # at the end, behind those who waited longer
 
     def _store_batch(self, batch: Sequence[Publication]) -> None:
@@ -212,8 +212,7 @@ class Publisher:
         for one in ending:
             facts = msgspec.structs.replace(one.facts, whole=one.stream.whole)
             self._store.put(known.key_of(one.stream.id), known.encode(facts), one.ended_s)
-        lasts = self._store.append_all([one.part() for one in batch])
-        self._note_stored(batch, lasts)
+        self._note_stored(batch, self._store.append_all([one.part() for one in batch]))
         done = [one for one in ending if one.complete]
         if done:
             self._store.release([one.name for one in done])

@@ -2,6 +2,7 @@
 
 import gevent
 
+from services.streams.sharing.facts import log_of
 from services.streams.sharing.keeper import LEASE_S, RENEW_S
 from services.streams.sharing.publisher import BATCH_S
 from tests.streams.scripted import Gate, whole
@@ -92,3 +93,43 @@ def test_a_process_has_not_finished_before_its_last_message_is_sent() -> None:
     sending.set()
     settle()
     assert not pair.there.core.unfinished
+
+
+def test_a_log_that_ends_while_others_are_stored_is_let_go_of() -> None:
+    """Its end comes into the batch at the last moment: it is released as any other, and not held for ever."""
+    word, end, other, never = Gate(), Gate(), Gate(), Gate()
+    scripts = iter([whole("Hello", word, " world", end), whole("Hello", other), whole(never)])
+    pair = Pair(says=lambda _request: next(scripts))
+    begun(pair.here), begun(pair.here)
+    pair.mirrored()
+    first = pair.here.shared.hold("put")
+    third = begun(pair.here)
+    settle()  # the publisher is busy with it
+    word.set()
+    other.set()
+    settle()  # one has more to tell and the other its end, and both wait
+    second = pair.here.shared.hold("put")
+    first.set()
+    settle()
+    assert second.reached.is_set()
+    end.set()
+    settle()
+    second.set()
+    pair.mirrored()
+    assert set(pair.contents.leases) == {log_of(str(third.stream))}
+
+
+def test_a_log_that_ends_beside_one_that_was_taken_is_let_go_of() -> None:
+    """That another process has taken one of a batch is no matter of the others."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate))
+    taken, ending = begun(pair.here), begun(pair.here)
+    pair.mirrored()
+    pair.contents.logs[log_of(str(taken.stream))].epoch += 1
+    pair.here.shared.away = True
+    gate.set()
+    pair.passes(0.5)  # both have their ends to tell
+    pair.here.shared.away = False
+    pair.passes(1)
+    assert log_of(str(ending.stream)) not in pair.contents.leases
+    assert not pair.here.core.unfinished
