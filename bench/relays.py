@@ -205,6 +205,7 @@ GLOSS = Relay(
 )
 TRANSLATE = replace(
     GLOSS,
+    resumes=False,  # its events are not the provider's chunks: there is no number to go on from
     name="Gloss: translate",
     path="/v1/translate",
     command=_gloss("app:app"),
@@ -214,6 +215,7 @@ TRANSLATE = replace(
 )
 TUTOR = replace(
     GLOSS,
+    resumes=False,  # its events are not the provider's chunks: there is no number to go on from
     name="Gloss: tutor",
     path="/v1/tutor",
     command=_gloss("app:app"),
