@@ -28,7 +28,8 @@ def let_go(core: Core) -> None:
 
 
 def _handed_over(core: Core, stream: Stream, answers: tuple[Said | None, ...]) -> bool:
-    before = Before(used=stream.usage(), answers=answers)
+    left_s = stream.deadline_at - core.clock.monotonic()
+    before = Before(used=stream.usage(), left_s=left_s, answers=answers)
     causes: list[BaseException] = []
     stream.interrupt = causes.append
     handed = core.exchange.hand_over(stream, before, SETTLE_S)

@@ -19,9 +19,13 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Before(msgspec.Struct, frozen=True, kw_only=True):
-    """What was used and answered before; ``answers`` in the order of the calls, None for a part of one."""
+    """What was used and answered before; ``answers`` in the order of the calls, None for a part of one.
+
+    ``left_s`` is what was left of the deadline: two machines' clocks need not agree on it.
+    """
 
     used: Usage
+    left_s: float = 0.0
     answers: tuple[Said | None, ...] = ()
 
     def answer(self, number: int) -> Said | None:

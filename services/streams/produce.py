@@ -87,6 +87,7 @@ class Producer:
         """Run in a greenlet of its own, until the end, an interruption or the deadline."""
         greenlet = gevent.Greenlet(self._run, opening)
         self.stream.interrupt = lambda cause: self._interrupt(greenlet, cause)
+        self.stream.deadline_at = self.stream.clock.monotonic() + deadline_s
         self._alarm = Alarm(self.stream.clock, deadline_s, lambda: self.stream.stop("deadline"))
         greenlet.start()
 

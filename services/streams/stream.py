@@ -41,6 +41,7 @@ class Stream:
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
     ``is_copy`` is true where another process makes it, ``torn`` where the one that made it died:
     the numbers of what it showed last may be given to something else.
+    ``deadline_at`` is by the monotonic clock of who makes it.
     ``confirm()`` returns when it is known that this process still is who makes it;
     ``doubtful()`` tells whether that would take a wait.
     ``settle(s)`` waits at most so long until other processes know what the log holds now, and tells
@@ -57,6 +58,7 @@ class Stream:
     is_copy: bool = False
     own_cap: bool = False
     torn: bool = False
+    deadline_at: float = 0.0
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
     settle: Callable[[float], bool] = lambda _seconds: True

@@ -5,7 +5,10 @@ order: the answer is made again, what was shown of it is swallowed (``replay.py`
 were answered are not made again (``known.py``). Everything else gets the end that it never got.
 """
 
-from datetime import datetime
+import logging
+from contextlib import nullcontext
+
+import gevent
 
 from services.errors import GlossError, NotFound, Overloaded, ShuttingDown
 from services.events import Error, Limits, Notice, Start, Text
@@ -21,6 +24,9 @@ from services.streams.readers import HELD_S
 from services.streams.sessions import Session
 from services.streams.sharing.facts import Facts
 from services.streams.stream import Stream
+from services.telemetry import log_failure
+
+log = logging.getLogger("gloss.stream")
 
 LEFT_S = 60.0  # in the store, for an end that only has to be written
 
@@ -33,46 +39,54 @@ def take_over(core: Core, facts: Facts, copy: Log, epoch: int) -> None:
     )  # fmt: skip
     used = facts.handed.used if facts.handed else core.exchange.remote.estimated(copy, facts.model)
     stream.usage = lambda: used
-    start = copy.after(0)[0]
-    left_s = _left_s(core, start) if isinstance(start, Start) else 0
-    making = _making(core, facts, stream, start, left_s) if isinstance(start, Start) else None
     core.streams.add(stream)
-    core.exchange.go_on(stream, facts, epoch, max(LEFT_S, left_s))
-    if making is None or facts.handed is None:
+    core.exchange.go_on(stream, facts, epoch, max(LEFT_S, facts.handed.left_s if facts.handed else 0))
+    if facts.handed is None:
         _end(core, stream, facts)
-        return
+    else:
+        gevent.spawn(_again, core, stream, facts, facts.handed)  # others' leases do not wait for it
+
+
+def _again(core: Core, stream: Stream, facts: Facts, before: Before) -> None:
+    """Go on with what was handed over; where that cannot be, end it."""
+    causes: list[BaseException] = []
+    stream.interrupt = causes.append
+    goes_on = False
     try:
-        with core.capacity.slot(stream.owner) as slot:
-            _go_on(core, making, slot, facts, facts.handed, left_s)
-    except Overloaded:  # whoever waits here came first
+        making = _making(core, facts, stream, before)
+        with core.capacity.slot(stream.owner) if making else nullcontext() as slot:
+            if making and slot and not stream.log.broken:
+                _go_on(core, making, slot, facts, before)
+                goes_on = True
+    except Overloaded:
+        pass  # whoever waits here came first
+    except Exception as error:  # noqa: BLE001 - a stream that nobody makes must get its end
+        log_failure(log, "a stream could not be gone on with", error)
+    if goes_on:
+        for cause in causes:
+            stream.throw(cause)
+    elif not stream.log.broken:
+        stream.interrupt = None
         _end(core, stream, facts)
 
 
-def _left_s(core: Core, start: Start) -> float:
-    """Return how much of its deadline is left, by the wall clocks of two machines."""
-    since = core.clock.now() - datetime.fromisoformat(start.created)
-    return start.limits.deadline_s - since.total_seconds()
-
-
-def _making(core: Core, facts: Facts, stream: Stream, start: Start, left_s: float) -> Making | None:
+def _making(core: Core, facts: Facts, stream: Stream, before: Before) -> Making | None:
     """Plan the answer anew; None where it may not or cannot be made again."""
-    use_case = core.use_cases.get(facts.use_case)
-    if facts.handed is None or use_case is None or not use_case.recovers or left_s <= 0:
+    use_case, start = core.use_cases.get(facts.use_case), stream.log.after(0)[0]
+    if use_case is None or not use_case.recovers or before.left_s <= 0 or not isinstance(start, Start):
         return None
     try:
         given = use_case.restore(facts.sent)
         model = core.models.choose(given.options.model)
         if model.name != facts.model or core.prompts[use_case.name].label != start.prompt:
             return None  # another release, or another deployment, would make another answer
-        limits = Limits(max_output_tokens=start.limits.max_output_tokens, deadline_s=left_s)
+        limits = Limits(max_output_tokens=start.limits.max_output_tokens, deadline_s=before.left_s)
         return Making.of(core, use_case, given, stream=stream, model=model, limits=limits, session=None)
     except GlossError:
         return None
 
 
-def _go_on(  # noqa: PLR0913, PLR0917 - what it goes on with
-    core: Core, making: Making, slot: Slot, facts: Facts, before: Before, left_s: float
-) -> None:
+def _go_on(core: Core, making: Making, slot: Slot, facts: Facts, before: Before) -> None:
     stream = making.stream
     shown = stream.log.after(1)
     granularity = facts.sent.get("options", {}).get("granularity", "token")
@@ -83,7 +97,7 @@ def _go_on(  # noqa: PLR0913, PLR0917 - what it goes on with
     producer = making.producer(
         pen, slot, lambda _: ended(core, stream, None, facts.sent, None), before=before
     )
-    producer.start(making.opening, left_s)
+    producer.start(making.opening, before.left_s)
 
 
 def _end(core: Core, stream: Stream, facts: Facts) -> None:

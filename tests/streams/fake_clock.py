@@ -24,6 +24,7 @@ class FakeClock:
 
     def __init__(self, *, hasty: bool = False) -> None:
         self.slept: list[float] = []
+        self.wall = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
         self.asleep = Event()
         self._hasty = hasty
         self._now = 1000.0
@@ -38,7 +39,7 @@ class FakeClock:
         return self._now
 
     def now(self) -> datetime:
-        return datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+        return self.wall
 
     def later(self, seconds: float, callback: Callable[[], None]) -> _Timer:
         timer = _Timer(self._now + max(0.0, seconds), callback)

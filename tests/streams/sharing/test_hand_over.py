@@ -1,6 +1,7 @@
 """What becomes of a stream that outlives its process's grace."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import gevent
@@ -112,6 +113,29 @@ def test_who_goes_on_elsewhere_waits_for_a_slot_like_everybody(prompts: Any, que
     other.close()
 
 
+@pytest.mark.R19
+@pytest.mark.parametrize("days", [1, -1])
+def test_two_clocks_need_not_agree(prompts: Any, days: int) -> None:
+    """The second machine's date is another one; of the deadline there is left what there was."""
+    pair = pair_of(Twice(whole("Hello", Gate()), whole("Hello", " world")), prompts)
+    reply = pair.here.post("again")
+    pair.mirrored()
+    pair.clock.wall += timedelta(days=days)
+    stopped(pair, reply)
+    assert pair.there.get(reply.stream).events()[-1]["reason"] == "stop"
+
+
+def test_what_is_left_of_a_deadline_holds_elsewhere_too(prompts: Any) -> None:
+    """It is not begun anew: the first process has used its part of it."""
+    pair = pair_of(Twice(whole("Hello", Gate()), whole("Hello", Gate())), prompts)
+    reply = pair.here.post("again", options={"deadline_s": 20, "on_disconnect": "finish"})
+    pair.mirrored()
+    stopped(pair, reply)
+    pair.passes(20 - GRACE["grace_s"] - 4)
+    pair.mirrored()
+    assert pair.there.get(reply.stream).events()[-1]["reason"] == "deadline"
+
+
 def test_what_both_used_is_told(prompts: Any) -> None:
     """The sum of two attempts, the first counted here."""
     pair = pair_of(Twice(whole("Hello", Gate()), whole("Hello", " world")), prompts)
@@ -170,6 +194,26 @@ def test_a_cancel_that_comes_to_the_first_one_too_late_is_sent_on(prompts: Any) 
     pair.mirrored()
     pair.mirrored()
     assert pair.there.get(reply.stream).events()[-1]["reason"] == "cancelled"
+
+
+def test_what_cannot_be_gone_on_with_gets_its_end(prompts: Any) -> None:
+    """Whatever goes wrong with it: nobody waits for an end that never comes."""
+    times = iter([None, ValueError("in the plan")])
+
+    def odd(given: Said, _context: Context) -> Transform:
+        wrong = next(times)
+        if wrong:
+            raise wrong
+        yield from one_call(say)(given, _context)
+        return None
+
+    use_cases = {**USE_CASES, "again": use_case("again", odd, recovers=True)}
+    more = {"use_cases": use_cases, "prompts": prompts}
+    pair = Pair(says=whole("Hello", Gate()), settings=GRACE, more=more)
+    reply = pair.here.post("again")
+    pair.mirrored()
+    stopped(pair, reply)
+    assert pair.there.get(reply.stream).events()[-1]["problem"]["type"] == "/problems/shutting-down"
 
 
 def test_another_answer_is_no_continuation(prompts: Any) -> None:
