@@ -146,6 +146,7 @@ def test_no_key_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
     assert key not in caplog.text
 
 
+@pytest.mark.R25
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "says",
@@ -170,6 +171,7 @@ def test_nothing_that_a_provider_said_is_repeated(
     assert MARKER not in caplog.text
 
 
+@pytest.mark.R25
 def test_a_model_of_the_callers_choice_cannot_write_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """What GLOSS_MODELS lets through is a name, never a line of its own."""
     stage = Stage(settings={"models": ("*",)})

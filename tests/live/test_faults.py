@@ -107,6 +107,8 @@ def codes(told: list[dict]) -> list[str]:
     return [event["code"] for event in told if event["type"] == "notice"]
 
 
+@pytest.mark.R1
+@pytest.mark.R7
 @pytest.mark.parametrize(("model", "slug", "partial"), PROBLEMS)
 def test_a_fault_ends_in_its_problem(relay: Service, model: str, slug: str, partial: bool) -> None:
     """The last event is `error` with that problem; it says whether text came before, and the usage."""
@@ -181,6 +183,7 @@ def test_a_translation_goes_on_after_a_break(relay: Service, upstream: Upstream)
     assert len(upstream.journal(model)) == 2
 
 
+@pytest.mark.R8
 @pytest.mark.parametrize(("model", "attempts"), ATTEMPTS)
 def test_the_provider_is_asked_again_only_where_it_helps(
     relay: Service, upstream: Upstream, model: str, attempts: int
@@ -216,12 +219,14 @@ def test_a_text_that_broke_off_has_no_last_chunk(relay: Service, model: str) -> 
     assert str(cut.value) == "w0 w1 w2 "
 
 
+@pytest.mark.R14
 def test_usage_that_the_provider_does_not_report_is_counted_here(relay: Service) -> None:
     """Without usage from the provider it is counted, and marked estimated."""
     usage = told(relay, "fault/no-usage:3")[-1]["usage"]
     assert (usage["output_tokens"], usage["estimated"]) == (counter_of("gpt-4.1").count("w0 w1 w2 "), True)
 
 
+@pytest.mark.R25
 def test_text_cannot_become_an_event(relay: Service) -> None:
     """Line ends and field names inside the text stay inside the text, in every encoding."""
     with relay.connect() as client:

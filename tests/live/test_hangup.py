@@ -7,7 +7,7 @@ from tests.live.http import Connection
 from tests.live.service import Service
 from tests.upstream.fixtures import Upstream
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.R12]
 
 NDJSON = "application/x-ndjson"
 ENCODINGS = ["text/plain", NDJSON, "text/event-stream", "application/json"]

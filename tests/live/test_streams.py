@@ -65,6 +65,7 @@ def test_headers_of_a_stream(relay: Service) -> None:
     assert head.headers["content-type"] == "application/x-ndjson; charset=utf-8"
 
 
+@pytest.mark.R5
 @pytest.mark.parametrize("accept", [NDJSON, SSE])
 def test_start_leaves_before_the_provider_has_said_anything(
     relay: Service, upstream: Upstream, accept: str
@@ -79,6 +80,7 @@ def test_start_leaves_before_the_provider_has_said_anything(
         assert b"finish" in client.chunks()
 
 
+@pytest.mark.R5
 def test_the_head_of_a_text_leaves_at_once_too(relay: Service, upstream: Upstream) -> None:
     """A text's head is there before its first word."""
     with relay.connect() as client:
@@ -88,6 +90,7 @@ def test_the_head_of_a_text_leaves_at_once_too(relay: Service, upstream: Upstrea
         assert client.chunks().decode() == FIVE
 
 
+@pytest.mark.R6
 @pytest.mark.parametrize(("accept", "heartbeat"), [(NDJSON, b"\n"), (SSE, b": hb\n\n")])
 def test_heartbeats_keep_a_silent_stream_alive(
     relay: Service, upstream: Upstream, accept: str, heartbeat: bytes
@@ -109,6 +112,7 @@ def test_a_connection_is_used_again(relay: Service) -> None:
             assert client.post("/v1/relay", asking("ok:5")).answer()[1].decode() == FIVE
 
 
+@pytest.mark.R4
 def test_a_running_stream_has_more_than_one_reader(relay: Service, upstream: Upstream) -> None:
     """A second reading gets every event from the beginning, with the same numbers."""
     with relay.connect() as first, relay.connect() as second:
@@ -119,6 +123,7 @@ def test_a_running_stream_has_more_than_one_reader(relay: Service, upstream: Ups
     assert one == other
 
 
+@pytest.mark.R3
 def test_a_stream_is_read_again_from_any_number(relay: Service) -> None:
     """Reading after n gives what followed n, byte for byte."""
     with relay.connect() as client:
@@ -140,6 +145,8 @@ def test_nothing_is_left_after_the_end(relay: Service) -> None:
         assert client.send("GET", f"{at}?after=x", Accept=NDJSON).answer()[0].status == 422
 
 
+@pytest.mark.R13
+@pytest.mark.R14
 def test_delete_ends_a_stream_for_its_readers(relay: Service, upstream: Upstream) -> None:
     """DELETE is answered 202, and readers get finish `cancelled` with the usage until then."""
     with relay.connect() as client, relay.connect() as other:

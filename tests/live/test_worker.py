@@ -79,6 +79,7 @@ def answers(client: Connection, path: str = "/healthz") -> int:
 # Slow readers
 
 
+@pytest.mark.R15
 @pytest.mark.parametrize("tokens", [4_000, 30_000], ids=["little to say", "much to say"])
 @pytest.mark.parametrize("accept", ["text/plain", NDJSON])
 def test_a_reader_that_takes_nothing_is_cut(
@@ -97,6 +98,7 @@ def test_a_reader_that_takes_nothing_is_cut(
             client.answer()
 
 
+@pytest.mark.R15
 def test_a_slow_reader_that_takes_some_is_not_cut(short: Service, upstream: Upstream) -> None:
     """It takes less than would make its socket writable, for many times the limit, and gets all."""
     body = json.dumps(asking("ok:20000")).encode()
@@ -112,6 +114,7 @@ def test_a_slow_reader_that_takes_some_is_not_cut(short: Service, upstream: Upst
     assert told[-1]["reason"] == "stop"
 
 
+@pytest.mark.R15
 def test_a_reader_that_takes_nothing_holds_little(bare: Service) -> None:
     """Less than a MiB has left the application's hands when its reader is cut."""
     with bare.connect(takes=LITTLE) as client, bare.connect() as other:
@@ -152,6 +155,7 @@ def trickle(client: Connection, data: bytes) -> bytes:
     return b""
 
 
+@pytest.mark.R16
 def test_a_head_that_trickles_in_is_refused(short: Service) -> None:
     """It must be whole so long after its first byte, however many bytes still come: 408, and closed."""
     with short.connect() as client:
@@ -251,6 +255,7 @@ def test_a_line_is_seen_when_its_end_has_come(bare: Service) -> None:
         assert client.chunk() == b"two\n"
 
 
+@pytest.mark.R16
 def test_a_body_that_trickles_in_is_refused(short: Service) -> None:
     """The limit is for the whole body, however many bytes still come: 408, and closed."""
     with short.connect() as client:
@@ -359,6 +364,7 @@ def test_room_is_made_for_many_at_once(tmp_path: Path) -> None:
         assert [answers(client) for client in together] == [200] * 15
 
 
+@pytest.mark.R20
 def test_when_all_are_busy_others_are_told(upstream: Upstream, tmp_path: Path) -> None:
     """503 with Retry-After, also beyond the few that are taken in for that; then there is room again."""
     with (
@@ -379,6 +385,7 @@ def test_when_all_are_busy_others_are_told(upstream: Upstream, tmp_path: Path) -
     assert "Traceback" not in service.log
 
 
+@pytest.mark.R20
 def test_without_descriptors_others_are_told(tmp_path: Path) -> None:
     """Who cannot be taken in gets 503 and an end, not silence; it passes, and the worker lives."""
     with serving(tmp_path, app="tests.live.bare:app", before=FEW_DESCRIPTORS) as service:

@@ -38,6 +38,8 @@ def lock(path: Path, store: SqliteStore) -> Iterator[sqlite3.Connection]:
         yield other
 
 
+@pytest.mark.R18
+@pytest.mark.R26
 def test_locked_for_a_moment(path):
     """A lock that goes away in time is waited for, while everything else goes on."""
     store = SqliteStore(Database(path))
@@ -52,6 +54,7 @@ def test_locked_for_a_moment(path):
     store.close()
 
 
+@pytest.mark.R18
 def test_locked(store, lock):
     """A file that stays locked cannot be written, and can be read; afterwards all is well."""
     with pytest.raises(StoreDownError, match="locked"):
@@ -90,6 +93,7 @@ def small(*args: object, **options: object) -> sqlite3.Connection:
     return db
 
 
+@pytest.mark.R18
 def test_disk_full(path):
     """On a full disk writing fails as a whole, and what is stored can be read."""
     store = SqliteStore(Database(path, connect=small))

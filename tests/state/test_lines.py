@@ -46,6 +46,7 @@ def get(line: Lines, key: str, within_s: float = LONG) -> bytes:
     return reply
 
 
+@pytest.mark.R22
 def test_late_reply(proxy, line):
     """A reply that does not come in time is not waited for, and not taken for the next one's."""
     get(line, "a")
@@ -56,6 +57,7 @@ def test_late_reply(proxy, line):
     assert get(line, "b") == b"2"
 
 
+@pytest.mark.R22
 def test_killed_in_the_middle(proxy, line):
     """The reply to a greenlet that was killed never comes to the next one."""
     get(line, "a")
@@ -113,6 +115,7 @@ def test_reply_in_pieces(proxy, line):
     assert (get(line, "a"), line.ask("MGET", "a", "none", "b", within_s=LONG)) == (b"1", [b"1", None, b"2"])
 
 
+@pytest.mark.R22
 @pytest.mark.parametrize("length", range(len(b"$1\r\n1\r\n")))
 def test_reply_that_is_cut(proxy, line, length):
     """A connection that ends inside a reply fails that call, and no other."""

@@ -80,6 +80,7 @@ def test_restart_after_expiry(house):
     after.close()
 
 
+@pytest.mark.R19
 @pytest.mark.parametrize("jump", [86_400, -86_400])
 def test_wall_clock_that_jumps(house, store, jump):
     """A wall clock that jumps by a day lets no lease lapse, and none live longer."""

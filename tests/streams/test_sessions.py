@@ -161,6 +161,8 @@ def test_a_turn_whose_stream_is_no_more_keeps_nobody_out() -> None:
         begun(kept, session.id, "s3")
 
 
+@pytest.mark.R17
+@pytest.mark.R18
 def test_a_turn_that_ends_while_the_store_is_away_waits() -> None:
     """It is stored when the store is back; until then the session is busy, and says with what."""
     kept, clock, store = stored(alive=lambda _stream: False)
