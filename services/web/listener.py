@@ -22,12 +22,15 @@ HEARD_BYTES = 64 * 1024
 
 
 class Listener(StreamServer):
-    """gevent's server; ``full`` is what a connection is told for which there is no room."""
+    """gevent's server; ``full`` is what a connection is told for which there is no room, ``late`` after all."""
 
-    def __init__(self, listener: Any, *, connections: Connections, full: bytes, **more: Any) -> None:
+    def __init__(
+        self, listener: Any, *, connections: Connections, full: bytes, late: bytes, **more: Any
+    ) -> None:
         super().__init__(listener, **more)
         self._connections = connections
         self._full = full
+        self._late = late
         self._reserve: FileIO | None = None
         self._keep_one()
 
@@ -66,9 +69,15 @@ class Listener(StreamServer):
             self.start_accepting()
 
     def close(self) -> None:
-        """Stop listening."""
-        super().close()
+        """Stop listening; who is in the queue is told so, where the kernel would reset it without a word.
+
+        A client that was reset does not know whether what it asked for has begun.
+        """
         self._give_up_reserve()
+        with suppress(OSError):
+            while not self.closed and (accepted := super().do_read()):
+                turn_away(accepted[0], self._late)
+        super().close()
 
     def _keep_one(self) -> None:
         if self._reserve is None:

@@ -24,7 +24,7 @@ from gunicorn.http.errors import (  # type: ignore[attr-defined]  # the stubs ar
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
-from services.errors import GlossError, Internal, MalformedBody, Overloaded, UntrustedHost
+from services.errors import GlossError, Internal, MalformedBody, Overloaded, ShuttingDown, UntrustedHost
 from services.streams.drain import Drain
 from services.telemetry import bare_traceback
 from services.web.connection import SEND_BUFFER_BYTES, Limits, Phase
@@ -109,6 +109,7 @@ class Worker(GeventWorker):
             sock,
             connections=self._connections,
             full=answer(Overloaded()),
+            late=answer(ShuttingDown()),
             handle=partial(self.handle, sock),
             spawn=self._greenlets.spawn,
         )

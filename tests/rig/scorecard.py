@@ -77,11 +77,18 @@ def _row(name: str, fault: str, promised: Sequence[str], run: Callable[[], int])
     began = time.monotonic()
     try:
         tries, broken = run(), None
-    except BrokenPromiseError as error:
-        tries, broken = 1, str(error)
-    except Exception:  # noqa: BLE001 - a rig that fails has found something too
-        tries, broken = 1, traceback.format_exc()
+    except Exception as error:  # noqa: BLE001 - a rig that fails has found something too
+        told = next(_promises_in(error), None)
+        tries, broken = 1, str(told) if told else traceback.format_exc()
     return Row(name, fault, promised, tries, time.monotonic() - began, broken)
+
+
+def _promises_in(error: BaseException) -> Iterator[BrokenPromiseError]:
+    """Yield what was found, of what hypothesis makes of it when it cannot see it again."""
+    if isinstance(error, BrokenPromiseError):
+        yield error
+    for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _promises_in(inner)
 
 
 def card(told: Sequence[Row], seed: int) -> str:

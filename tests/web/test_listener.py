@@ -5,7 +5,12 @@ import socket
 import gevent
 from gevent import socket as cooperative
 
-from services.web.listener import turn_away
+from services.web.connection import Limits
+from services.web.connections import Connections
+from services.web.listener import Listener, turn_away
+
+LIMITS = Limits(head_s=10, keepalive_s=10, write_timeout_s=10)
+LATE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
 
 def test_one_that_is_turned_away_is_told_why_and_its_end_is_orderly() -> None:
@@ -27,3 +32,30 @@ def test_one_that_has_left_is_not_waited_for() -> None:
         client.close()
         gevent.sleep()
         turn_away(accepted, bytes(10**7))
+
+
+def test_who_waits_in_the_queue_is_told() -> None:
+    """Connections that nobody has accepted yet get an answer, and no reset."""
+    queue = socket.create_server(("127.0.0.1", 0))
+    listener = Listener(
+        queue, connections=Connections(LIMITS, most=10), full=b"", late=LATE, handle=lambda *_: None
+    )
+    waiting = [socket.create_connection(queue.getsockname(), 5) for _ in range(3)]
+    for client in waiting:
+        client.sendall(b"POST / HTTP/1.1\r\n\r\n")
+    listener.close()
+    for client in waiting:
+        with client, client.makefile("rb") as answer:
+            assert answer.read() == LATE
+
+
+def test_a_closed_listener_lets_nobody_in() -> None:
+    """Closing it twice is fine, and its address is free."""
+    queue = socket.create_server(("127.0.0.1", 0))
+    listener = Listener(
+        queue, connections=Connections(LIMITS, most=10), full=b"", late=LATE, handle=lambda *_: None
+    )
+    address = queue.getsockname()
+    listener.close()
+    listener.close()
+    socket.create_server(address).close()

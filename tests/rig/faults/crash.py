@@ -82,7 +82,8 @@ def dazed(rig: Rig, size: Size) -> int:
         rig.reader("paced:100:20", first=member.port, encoding=SSE) for _ in range(size.streams(6, 30))
     ]
     others = [rig.also(reader) for reader in readers]
-    readers[0].hears(10)
+    for reader in [*readers, *others]:
+        reader.hears(10)
     with member.frozen():
         gevent.sleep(1.5)
     tries = rig.judge()
