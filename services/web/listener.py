@@ -22,7 +22,7 @@ HEARD_BYTES = 64 * 1024
 
 
 class Listener(StreamServer):
-    """gevent's server; ``full`` is what a connection is told for which there is no room, ``late`` after all."""
+    """gevent's server; ``full`` is what a connection is told when there is no room, ``late`` when it closes."""
 
     def __init__(
         self, listener: Any, *, connections: Connections, full: bytes, late: bytes, **more: Any

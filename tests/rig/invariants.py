@@ -57,8 +57,9 @@ def breaches(story: Story) -> list[str]:
 
 
 def never_stored(reader: Reader) -> bool:
-    """Tell whether a reader found out that what it heard died with its process."""
-    return reader.fate in {"gone", "lost", "left"}
+    """Tell whether what a reader heard may have died with its process, and is true."""
+    whole = reader.fate == "ended" and not honest(reader.model, reader.lines)
+    return whole or reader.fate in {"gone", "lost", "left"}
 
 
 def fates(readers: Sequence[Reader]) -> str:
