@@ -22,7 +22,7 @@ HEARD_BYTES = 64 * 1024
 
 
 class Listener(StreamServer):
-    """gevent's server; ``full`` is what a connection is told when there is no room, ``late`` when it closes."""
+    """gevent's server; ``full`` is what a connection is told that has no room, ``late`` one at the end."""
 
     def __init__(
         self, listener: Any, *, connections: Connections, full: bytes, late: bytes, **more: Any
@@ -32,6 +32,7 @@ class Listener(StreamServer):
         self._full = full
         self._late = late
         self._reserve: FileIO | None = None
+        self._others_accept = False
         self._keep_one()
 
     def do_read(self) -> Any:
@@ -63,7 +64,8 @@ class Listener(StreamServer):
 
     def leave_to(self, pid: int) -> None:
         """Accept nothing as long as that process listens here too: it has others who do."""
-        if _holds(pid, self.socket.fileno()):
+        self._others_accept = _holds(pid, self.socket.fileno())
+        if self._others_accept:
             self.stop_accepting()
         else:
             self.start_accepting()
@@ -75,7 +77,7 @@ class Listener(StreamServer):
         """
         self._give_up_reserve()
         with suppress(OSError):
-            while not self.closed and (accepted := super().do_read()):
+            while not (self.closed or self._others_accept) and (accepted := super().do_read()):
                 turn_away(accepted[0], self._late)
         super().close()
 
