@@ -19,6 +19,7 @@ from services.prompting import Prompt
 from services.providers.addresses import addresses
 from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
+from services.state import patience
 from services.state.choice import choose
 from services.state.store import Shared, Store
 from services.streams.capacity import Capacity
@@ -87,6 +88,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     app = Flask("gloss", static_folder=None)
     app.extensions["gloss"] = core  # the server's worker asks for it
     install_problems(app)
+    app.before_request(lambda: patience.begin(settings.store_call_s))
     install_doors(app, Doors.of(settings))
     read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
     app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())

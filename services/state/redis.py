@@ -6,8 +6,8 @@ numbers (``7-0``), an inbox one whose ids are the server's time, leases are a so
 time at which they end. Redis 7 or Valkey.
 
 No call waits longer than ``call_s``, none is repeated here, and after one that failed the next
-ones fail at once for a second (``breaker.py``). So a request that asks twice waits for a dead
-server no longer than twice that; whoever calls decides what goes on without it.
+ones fail at once for a second (``breaker.py``). A request that asks a slow server several times
+waits no longer than it was told to (``patience.py``); whoever calls decides what goes on without.
 """
 
 import math
@@ -18,6 +18,7 @@ from typing import Any
 
 import gevent
 
+from services.state import patience
 from services.state.breaker import Breaker
 from services.state.lines import Lines, Word
 from services.state.scripts import APPEND, LAPSED, LEASE, LET_GO, RELEASE, SEIZE, SEND, SWAP, Script
@@ -156,11 +157,11 @@ class RedisStore:
         self._ear.close()
 
     def _ask(self, *command: Word) -> Any:
-        with self._breaker():
+        with patience.spent(self._call_s), self._breaker():
             return self._lines.ask(*command, within_s=self._call_s)
 
     def _run(self, script: Script, keys: Sequence[str], *arguments: Word) -> Any:
-        with self._breaker():
+        with patience.spent(self._call_s), self._breaker():
             return self._lines.run(script, keys, *arguments, within_s=self._call_s)
 
 

@@ -15,6 +15,7 @@ from gevent.lock import Semaphore
 from gevent.pool import Group
 
 from services.errors import InvalidInput, NotFound, Overloaded, ShuttingDown
+from services.state import patience
 from services.streams.clock import Timer
 from services.streams.core import Core
 from services.streams.readers import SPREAD_S, Reader
@@ -87,6 +88,7 @@ class Refs:
             served.leave()
 
     def _serve(self, served: Served, opened: Callable[[], object]) -> None:
+        patience.begin(self._core.settings.store_call_s)
         try:
             self._tell(served, opened)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever goes wrong has its answer

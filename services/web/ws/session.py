@@ -11,6 +11,7 @@ from typing import Any
 import gevent
 
 from services.errors import BodyTooLarge, InvalidInput, NotFound, Unauthorized
+from services.state import patience
 from services.streams.clock import Timer
 from services.streams.core import Core
 from services.streams.readers import Reader
@@ -87,6 +88,7 @@ class Session:
 
     def _hear(self, message: bytes) -> None:
         ref = None
+        patience.begin(self._core.settings.store_call_s)
         try:
             asked = parse_object(message)
             ref = ref_of(asked)

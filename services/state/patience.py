@@ -1,0 +1,37 @@
+"""How long one request may wait for the store, all its calls together.
+
+Who asks begins it; greenlets that are nobody's request wait as long as each call may take. A call
+is not begun that could outlast what is left: cut short, it would look like a server that is down.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from services.state.store import StoreDownError
+
+CALLS = 2  # that take as long as they may; then a request has waited long enough
+
+_left: ContextVar[float | None] = ContextVar("left", default=None)  # of one greenlet
+
+
+def begin(call_s: float) -> None:
+    """Let this greenlet wait, from now on and in all, as long as two calls may take."""
+    _left.set(CALLS * call_s)
+
+
+@contextmanager
+def spent(most_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Count a call that takes ``most_s`` at most; raises StoreDownError where it is not to be begun."""
+    left = _left.get()
+    if left is None:
+        yield
+        return
+    if left < most_s:
+        raise StoreDownError("this request has waited for it long enough")
+    began = monotonic()
+    try:
+        yield
+    finally:
+        _left.set(left - (monotonic() - began))

@@ -1,0 +1,88 @@
+"""What one request may wait for a store that answers slowly."""
+
+import gevent
+import pytest
+
+from services.state import patience
+from services.state.redis import RedisStore
+from services.state.store import StoreDownError
+from tests.proxy.fixtures import proxied
+from tests.redis_server import RedisServer
+
+
+class Watch:
+    """A clock that a call moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def take(watch: Watch, seconds: float) -> None:
+    """Make one call that may take a second."""
+    with patience.spent(1.0, monotonic=watch):
+        watch.now += seconds
+
+
+def in_a_greenlet(*takes: float, request: bool) -> int:
+    """Return how many of these calls were begun."""
+
+    def run() -> int:
+        watch, made = Watch(), 0
+        if request:
+            patience.begin(1.0)
+        for seconds in takes:
+            try:
+                take(watch, seconds)
+            except StoreDownError:
+                return made
+            made += 1
+        return made
+
+    return gevent.spawn(run).get()
+
+
+@pytest.mark.R17
+@pytest.mark.parametrize(
+    ("takes", "made"), [([0.9, 0.9, 0.9], 2), ([0.01] * 50, 50), ([0.5, 0.5, 0.5], 3), ([1.0, 1.0], 2)]
+)
+def test_a_request_waits_no_longer_than_two_calls_may_take(takes: list[float], made: int) -> None:
+    """A call that might outlast what is left is not begun; quick ones may be many."""
+    assert in_a_greenlet(*takes, request=True) == made
+
+
+def test_whoever_is_no_request_waits_as_long_as_it_takes() -> None:
+    """What goes on beside requests has nobody who waits for it."""
+    assert in_a_greenlet(*[0.9] * 9, request=False) == 9
+
+
+def test_each_request_of_a_connection_has_its_own() -> None:
+    """One greenlet serves them one after the other."""
+    watch = Watch()
+
+    def connection() -> None:
+        for _ in range(3):
+            patience.begin(1.0)
+            take(watch, 0.9)
+            take(watch, 0.9)
+
+    gevent.spawn(connection).get()
+    assert watch.now == pytest.approx(5.4)
+
+
+def test_a_call_that_is_not_begun_is_no_failure_of_the_server(redis: RedisServer) -> None:
+    """Others ask on: only this request has waited long enough."""
+    with proxied(redis.port) as proxy:
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}", call_s=5)
+        store.put("patience", b"1", 60)
+
+        def impatient() -> None:
+            patience.begin(2.0)
+            store.get("patience")
+
+        with pytest.raises(StoreDownError, match="long enough"):
+            gevent.spawn(impatient).get()
+        assert store.get("patience") == b"1"
+        store.close()
