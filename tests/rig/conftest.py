@@ -1,11 +1,11 @@
-"""One house for all faults of a run: each leaves it as it found it."""
+"""One house of each kind for all faults of a run: each leaves it as it found it."""
 
 from collections.abc import Iterator
 from random import Random
 
 import pytest
 
-from tests.rig.faults import SHORT
+from tests.rig.faults import PROXIED, SETTINGS
 from tests.rig.house import House, housed
 from tests.rig.rig import Rig
 
@@ -13,12 +13,21 @@ from tests.rig.rig import Rig
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     """Two processes over one Redis, quick to stop."""
-    with housed(**SHORT) as opened:
+    with housed(**SETTINGS[""]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def proxied_house() -> Iterator[House]:
+    """The same with the fault proxy before Redis."""
+    with housed(**SETTINGS[PROXIED]) as opened:
         yield opened
 
 
 @pytest.fixture
-def rig(house: House) -> Rig:
-    """The house mended, and chance that is the same each time."""
-    house.mend()
-    return Rig(house, Random(20))
+def rig(request: pytest.FixtureRequest) -> Rig:
+    """The fault's house, mended, and chance that is the same each time."""
+    kind = request.getfixturevalue("fault").house
+    opened: House = request.getfixturevalue("proxied_house" if kind == PROXIED else "house")
+    opened.mend()
+    return Rig(opened, Random(20))

@@ -18,10 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.live.service import OURS, ROOT, free_port
+from tests.proxy.fixtures import Proxy
+from tests.proxy.fixtures import proxied as before
 from tests.redis_server import RedisServer, redis_server
 from tests.rig.wire import CutError, ask
 from tests.upstream.fixtures import Upstream, running
 
+PROCESSES = 2
 BOOT_S = 60.0
 GONE_S = 40.0
 LOOK_S = 0.02  # between two looks at what tells no other way that it has come
@@ -161,6 +164,7 @@ class House:
     redis: RedisServer
     upstream: Upstream
     members: list[Member]
+    proxy: Proxy | None = None  # before Redis
 
     def ports(self) -> list[int]:
         """Return the ports of those that run, or are about to."""
@@ -180,17 +184,22 @@ class House:
 
 
 @contextmanager
-def housed(*, processes: int = 2, redis: tuple[str, ...] = (), **env: str) -> Iterator[House]:
-    """Run a house until the block ends; settings by their variables beat the rig's own."""
+def housed(*, proxied: bool = False, **env: str) -> Iterator[House]:
+    """Run two processes until the block ends; settings by their variables beat the rig's own.
+
+    ``proxied``: the fault proxy stands between them and Redis.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="gloss-rig-")))
         upstream = stack.enter_context(running())
-        server = stack.enter_context(redis_server(*redis))
-        env = {**SETTINGS, "OPENAI_BASE_URL": upstream.base_url, "REDIS_URL": server.url, **env}
+        server = stack.enter_context(redis_server())
+        proxy = stack.enter_context(before(server.port)) if proxied else None
+        there = f"redis://127.0.0.1:{(proxy or server).port}"
+        env = {**SETTINGS, "OPENAI_BASE_URL": upstream.base_url, "REDIS_URL": there, **env}
         env["GLOSS_DATA"] = str(folder / "data")
-        house = House(server, upstream, [])
+        house = House(server, upstream, [], proxy)
         stack.callback(_end, house)
-        for _ in range(processes):
+        for _ in range(PROCESSES):
             house.members.append(Member(folder, env))
         house.mend()
         yield house

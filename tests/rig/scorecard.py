@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from tests.rig.faults import FAULTS, SHORT, Fault, Size
+from tests.rig.faults import FAULTS, SETTINGS, Fault, Size
 from tests.rig.faults.all import LISTED
 from tests.rig.house import House, housed
 from tests.rig.machine import PROMISES, Chaos
@@ -45,12 +45,12 @@ def rows(seed: int, minutes: float, only: str | None = None) -> Iterator[Row]:
     assert LISTED
     until = time.monotonic() + minutes * 60
     chosen = [one for one in FAULTS if only in {None, one.id}]
-    for long in (True, False):
-        with_this_house = [one for one in chosen if one.long is long]
-        machine = not long and only in {None, MACHINE}
-        if with_this_house or machine:
-            with housed(**({} if long else SHORT)) as house:
-                yield from (_faulted(house, one, seed) for one in with_this_house)
+    for kind, settings in reversed(SETTINGS.items()):
+        here = [one for one in chosen if one.house == kind]
+        machine = not kind and only in {None, MACHINE}
+        if here or machine:
+            with housed(**settings) as house:
+                yield from (_faulted(house, one, seed) for one in here)
                 if machine:
                     yield _machined(house, seed, until)
 

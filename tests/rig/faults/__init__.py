@@ -6,6 +6,7 @@ raises BrokenPromiseError, or returns how many streams it tried. It leaves the h
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tests.rig.rig import Rig
 
@@ -27,12 +28,15 @@ class Size:
 
 @dataclass(frozen=True)
 class Fault:
-    """One row: what is done, what is promised, and whether the grace is the service's own."""
+    """One row: what is done, what is promised, and in which house: as most, ``long``, or ``proxied``.
+
+    In a ``long`` one the grace is the service's own; in a ``proxied`` one Redis is behind the proxy.
+    """
 
     name: str
     promises: tuple[str, ...]
     run: Callable[[Rig, Size], int]
-    long: bool = False
+    house: str = ""
 
     @property
     def id(self) -> str:
@@ -45,15 +49,18 @@ GRACE_S = 4
 WRITE_TIMEOUT_S = 3
 SHORT = {"GLOSS_GRACE_S": str(GRACE_S), "GLOSS_WRITE_TIMEOUT_S": str(WRITE_TIMEOUT_S)}
 
+LONG, PROXIED = "long", "proxied"
+SETTINGS: dict[str, dict[str, Any]] = {"": SHORT, LONG: {}, PROXIED: {**SHORT, "proxied": True}}
+
 FAULTS: list[Fault] = []
 Run = Callable[[Rig, Size], int]
 
 
-def fault(name: str, *promises: str, long: bool = False) -> Callable[[Run], Run]:
+def fault(name: str, *promises: str, house: str = "") -> Callable[[Run], Run]:
     """Put a function on the scorecard."""
 
     def listed(run: Run) -> Run:
-        FAULTS.append(Fault(name, promises, run, long))
+        FAULTS.append(Fault(name, promises, run, house))
         return run
 
     return listed

@@ -5,7 +5,7 @@ import time
 import gevent
 
 from tests.rig.clients import JSON, Reader
-from tests.rig.faults import Size, fault
+from tests.rig.faults import LONG, Size, fault
 from tests.rig.house import Member
 from tests.rig.plain import Plain
 from tests.rig.rig import Rig, promise
@@ -36,7 +36,7 @@ def all_whole(readers: list[Reader]) -> None:
     promise(not broken, f"{len(broken)} of {len(readers)} streams were broken: {broken[:2]}")
 
 
-@fault("SIGTERM with many live streams", "R3", "R4", "R10", long=True)
+@fault("SIGTERM with many live streams", "R3", "R4", "R10", house=LONG)
 def told_to_stop(rig: Rig, size: Size) -> int:
     member, other = rig.random.sample(rig.house.members, 2)
     kind = "paced:240:50" if size.full else "paced:70:50"  # as long as the grace, or nearly

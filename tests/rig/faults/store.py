@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 import gevent
 
 from tests.rig.clients import NDJSON, Reader
-from tests.rig.faults import Size, fault
+from tests.rig.faults import PROXIED, Size, fault
 from tests.rig.faults.deploy import all_whole
 from tests.rig.rig import PROMPT, Rig, promise
 from tests.rig.wire import CutError, Wire
@@ -129,6 +129,37 @@ def store_emptied_unnoticed(rig: Rig, size: Size) -> int:
     promise(
         all(one.end and one.end.get("reason") == "cancelled" for one in readers), "not all were cancelled"
     )
+    return tries
+
+
+@fault("Redis slow: each reply so late that two of them are half a second", "R4", "R17", house=PROXIED)
+def store_slow(rig: Rig, size: Size) -> int:
+    lasts = size.seconds(3, 8)
+    readers = live(rig, size.streams(10, 50), f"paced:{int((lasts + 3) * 5)}:200")
+    with timed(rig, readers, lasts) as ask:
+        rig.house.proxy.down(latency=0.2)
+        try:
+            ask()
+        finally:
+            rig.house.proxy.heal()
+    tries = rig.judge()
+    all_whole(readers)
+    return tries
+
+
+@fault("Redis cut off inside its replies, again and again", "R4", "R17", "R22", house=PROXIED)
+def store_cut_off(rig: Rig, size: Size) -> int:
+    """No part of one reply is taken for another's, and what was not stored is stored later."""
+    lasts = size.seconds(3, 8)
+    readers = live(rig, size.streams(10, 50), f"paced:{int((lasts + 3) * 5)}:200")
+    with timed(rig, readers, lasts) as ask:
+        rig.house.proxy.down(limit_data=rig.random.randint(20, 400))
+        try:
+            ask()
+        finally:
+            rig.house.proxy.heal()
+    tries = rig.judge()
+    all_whole(readers)
     return tries
 
 
