@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
 import msgspec
 
 from services.errors import IdempotencyMismatch, NotFound, Overloaded, ProviderIncomplete
@@ -20,6 +21,7 @@ from services.streams.stream import Stream
 
 CLAIM_S = 10.0  # between claim and start; a process that died in between keeps nobody waiting longer
 KEPT_S = 86_400.0  # protocol: keys live for 24 h
+BACK_S = 1.5  # a store that did not answer in time mostly does by then
 LOST_S = 2.0  # a stream that has begun can be found by then, unless its process died
 LOOK_S = 0.05  # between two looks for a stream that is just being opened, perhaps elsewhere
 
@@ -69,7 +71,7 @@ class Claims:
         """
         key, ours = _key("once", owner, wish.key), _Claim(fingerprint=wish.fingerprint, stream=stream_id)
         since = self.clock.monotonic()
-        while not self.store.swap(key, None, encode(ours), CLAIM_S):
+        while not self._claimed(key, encode(ours)):
             value = self.store.get(key)
             if value is None:
                 continue  # it was freed just now
@@ -82,6 +84,18 @@ class Claims:
             self._be_patient(claim, self.clock.monotonic() - since)
             self.clock.sleep(LOOK_S)
         return None
+
+    def _claimed(self, key: str, claim: bytes) -> bool:
+        """Claim a key; where it is not known whether that was heard, it is taken back as soon as can be."""
+
+        def take_back() -> None:
+            gevent.spawn(self._free, key, claim)
+
+        try:
+            return self.store.swap(key, None, claim, CLAIM_S)
+        except StoreDownError:
+            self.clock.later(BACK_S, take_back)
+            raise
 
     def _find(self, stream_id: str, owner: str) -> Stream | None:
         try:

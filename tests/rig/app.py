@@ -6,12 +6,14 @@ import json
 from flask import Flask, Response
 from greenlet import greenlet
 
+from services.cost import tokens
 from tests.live.relay import make
 
 
 def windowed() -> Flask:
-    """Return the service with one more route."""
+    """Return the service with one more route, warm as it is in production."""
     app = make()
+    tokens.warm()
     core = app.extensions["gloss"]
 
     @app.get("/_inside")

@@ -7,7 +7,7 @@ import gevent
 import pytest
 
 from services.state.memory import MemoryStore
-from services.streams.claims import CLAIM_S, KEPT_S, LOOK_S
+from services.streams.claims import BACK_S, CLAIM_S, KEPT_S, LOOK_S
 from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.trouble import Trouble
@@ -132,6 +132,19 @@ def test_racing_posts_make_one_stream() -> None:
     racing = [gevent.spawn(once, stage) for _ in range(20)]
     gevent.joinall(racing)
     assert {one.value.stream for one in racing} == {racing[0].value.stream}
+
+
+def test_a_claim_that_was_heard_too_late_is_taken_back() -> None:
+    """The store answered too late, or not: whoever comes next with this key need not wait for long."""
+    stage = Stage()
+    store = Trouble(MemoryStore(monotonic=stage.clock.monotonic))
+    stage = Stage(clock=stage.clock, store=store)
+    store.deaf.add("swap")
+    assert once(stage).status == 503
+    store.deaf.clear()
+    stage.clock.advance(BACK_S)
+    settle()
+    assert once(stage).status == 200
 
 
 def test_an_opening_that_took_too_long_makes_no_second_stream() -> None:

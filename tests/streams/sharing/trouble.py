@@ -10,14 +10,16 @@ from tests.streams.scripted import Gate
 class Trouble:
     """Passes everything on to the store behind it, but for what a test has set.
 
-    ``away``: every verb fails. ``hold(verb)``: the next call of that verb waits at a gate, and then
-    does what it would have done, or fails if the store is away by then.
+    ``away``: every verb fails; ``deaf``: these are done, and fail all the same. ``hold(verb)``: the
+    next call of that verb waits at a gate, and then does what it would have done, or fails if the
+    store is away by then.
     """
 
     def __init__(self, store: Shared) -> None:
         self._store = store
         self._gates: dict[str, Gate] = {}
         self.away = False
+        self.deaf: set[str] = set()
 
     def hold(self, verb: str) -> Gate:
         """Let the next call of this verb wait; return its gate."""
@@ -35,6 +37,9 @@ class Trouble:
                 if verb == "reachable":
                     return False
                 raise StoreDownError("away")
-            return done(*given, **named)
+            answer = done(*given, **named)
+            if verb in self.deaf:
+                raise StoreDownError("no answer in time")
+            return answer
 
         return call
