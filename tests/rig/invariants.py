@@ -14,6 +14,7 @@ from tests.rig.clients import Reader
 from tests.upstream.faults import words
 
 ATTEMPTS = 3  # at the provider, of one call (R8)
+HAND_OVERS = 2  # of one stream: each process of a house is told to stop once, and each costs a generation
 WITHIN_S = 10.0  # of the first attempt, the last one begins
 ENDS = {"finish", "error"}
 
@@ -22,7 +23,7 @@ ENDS = {"finish", "error"}
 class Story:
     """One stream: who read it, the log as each process gives it, and what the provider saw.
 
-    ``recovers``: it may be asked for once more after a hand-over (R8, 6). ``crashed``: a process
+    ``recovers``: it is asked for once more after each hand-over (R8, 6). ``crashed``: a process
     that made it was killed or frozen, so its readers may be ahead of what is kept (R11). ``emptied``:
     the store forgot it meanwhile, so only the process that made it knows its end, and its key is new.
     """
@@ -129,7 +130,7 @@ def billed(lines: Sequence[bytes], attempts: Sequence[Mapping[str, Any]]) -> lis
 def within_budget(story: Story) -> list[str]:
     """Few attempts, soon after each other, and one that said something (R8, R9)."""
     spoke = [one for one in story.attempts if one["tokens"]]
-    most, found = (2 if story.recovers else 1), []
+    most, found = 1 + (HAND_OVERS if story.recovers else 0), []
     if story.emptied:
         return []  # whoever came with its key began it anew
     if len(spoke) > most:
