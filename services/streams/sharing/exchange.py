@@ -162,7 +162,7 @@ class Exchange:
         if facts is None or not log.last_id or log.end is not None:
             self.store.release([name])  # it came to its end, or never to its beginning
         else:
-            take_over(facts, log, epoch)
+            take_over(known.with_sent(facts, self.store.get(known.sent_of(stream_id))), log, epoch)
 
     def _receive(self, record: bytes) -> None:
         message: Message = decode(record)

@@ -27,7 +27,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     use_case: str
     model: str
     inbox: str
-    sent: dict[str, Any]
+    sent: dict[str, Any] = {}
     on_disconnect: OnDisconnect = "cancel"
     own_cap: bool = False
     session: str | None = None
@@ -55,13 +55,33 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Facts).decode
+
+
+def encode(facts: Facts) -> bytes:
+    """Return what is stored, without the body: it may be large, and is wanted by whoever takes over only."""
+    return _encode(msgspec.structs.replace(facts, sent={}))
+
+
+def encode_sent(facts: Facts) -> bytes:
+    """Return the body as it is stored."""
+    return _encode(facts.sent)
+
+
+def with_sent(facts: Facts, sent: bytes | None) -> Facts:
+    """Return the facts with the body that was stored beside them."""
+    return msgspec.structs.replace(facts, sent=msgspec.json.decode(sent)) if sent else facts
 
 
 def key_of(stream_id: str) -> str:
     """Return the name under which a stream's facts are stored."""
     return f"stream:{stream_id}"
+
+
+def sent_of(stream_id: str) -> str:
+    """Return the name under which a stream's body is stored."""
+    return f"sent:{stream_id}"
 
 
 def log_of(stream_id: str) -> str:

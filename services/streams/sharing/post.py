@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from itertools import count
 from typing import Literal, TypeAlias
 
 import gevent
 import msgspec
-from gevent.queue import SimpleQueue
+from gevent.queue import PriorityQueue
 
 from services.events import FinishReason
 from services.state.store import Shared, StoreDownError
@@ -55,7 +56,8 @@ class Post:
         self._store = store
         self._clock = clock
         self._asked = asked
-        self._waiting: SimpleQueue[tuple[float, Message]] = SimpleQueue()
+        self._waiting: PriorityQueue[tuple[int, int, float, Message]] = PriorityQueue()
+        self._numbers = count()
         self._sending = False
         self._greenlet: gevent.Greenlet[[], None] | None = None
 
@@ -76,9 +78,13 @@ class Post:
             self._put(msgspec.structs.replace(message, forwarded=True))
 
     def _put(self, message: Message) -> None:
-        self._waiting.put((self._clock.monotonic() + MESSAGE_S, message))
+        self._wait(message, self._clock.monotonic() + MESSAGE_S)
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
+
+    def _wait(self, message: Message, until: float) -> None:
+        """Let a cancel go before all others, which come in their order."""
+        self._waiting.put((message.op != "cancel", next(self._numbers), until, message))
 
     def stop(self) -> None:
         """Stop in the middle of whatever it does."""
@@ -88,7 +94,7 @@ class Post:
 
     def _run(self) -> None:
         while True:
-            until, message = self._waiting.get()
+            *_, until, message = self._waiting.get()
             self._sending = True
             try:
                 self._deliver(message, until)
@@ -100,24 +106,23 @@ class Post:
         while self._clock.monotonic() < until:
             try:
                 if not self._send(message):
-                    self._clock.later(AWAY_S, lambda: self._waiting.put((until, message)))
+                    self._clock.later(AWAY_S, lambda: self._wait(message, until))
             except StoreDownError:
                 self._clock.sleep(AWAY_S)
             else:
                 return
 
     def _send(self, message: Message) -> bool:
-        """Tell whether that was possible: a stream that was just let go of is nobody's for a moment."""
+        """Tell whether that was possible: a stream may be nobody's for a moment, or unknown to a new store."""
         if not message.stream:
             self._store.send(self.inbox, encode(message), MESSAGE_S)
             return True
         facts = self._facts_of(message.stream)
         self._asked(message.stream, facts)
-        if facts is None:
-            return True
-        if facts.inbox:
-            self._store.send(facts.inbox, encode(message), MESSAGE_S)
-        return facts.inbox != "" or message.op != "cancel"
+        inbox = facts.inbox if facts else ""
+        if inbox:
+            self._store.send(inbox, encode(message), MESSAGE_S)
+        return inbox != "" or message.op != "cancel"
 
     def _facts_of(self, stream: str) -> Facts | None:
         """Ask again each time: the stream may have been taken over by another process."""

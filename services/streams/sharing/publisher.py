@@ -206,6 +206,7 @@ class Publisher:
     def _store_batch(self, batch: Sequence[Publication]) -> None:
         new = [one for one in batch if not one.told]
         for one in new:
+            self._store.put(known.sent_of(one.stream.id), known.encode_sent(one.facts), one.running_s)
             self._store.put(known.key_of(one.stream.id), known.encode(one.facts), one.running_s)
         self._lease(new)
         ending = [one for one in batch if one.ends]

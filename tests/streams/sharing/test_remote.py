@@ -144,3 +144,45 @@ def test_json_is_told_of_a_torn_log() -> None:
     pair.passes(LEASE_S + 2 * RENEW_S + GUEST_S)
     problem = pair.there.get(reply.stream, JSON).json()
     assert (problem["type"], problem["partial"]) == ("/problems/shutting-down", True)
+
+
+def test_a_cancel_goes_before_what_is_less_urgent() -> None:
+    """Who reads what is told every two seconds, of many streams; a person waits for a stop."""
+    pair = Pair(says=whole("Hello", Gate()), settings={"between_text_s": 600})
+    replies = [pair.here.post(options=FINISH) for _ in range(4)]
+    pair.mirrored()
+    for reply in replies:
+        reading(pair.there.get(reply.stream), [])
+    pair.mirrored()
+    asking = pair.there.shared.hold("get")
+    pair.passes(RENEW_S)  # all are to be told of, and the store takes its time
+    assert asking.reached.is_set()
+    before = len(pair.contents.inboxes[pair.here.core.exchange.inbox])
+    pair.there.delete(replies[-1].stream)
+    asking.set()
+    settle()
+    told = pair.contents.inboxes[pair.here.core.exchange.inbox][before:]
+    assert [b'"op":"cancel"' in one.content for one in told].index(True) <= 1
+
+
+def test_a_cancel_waits_for_a_store_that_is_told_anew() -> None:
+    """It came back empty, and for a moment nobody knows whose stream it is."""
+    pair = Pair(says=whole("Hello", Gate()), settings={"between_text_s": 600})
+    reply = pair.here.post(options=FINISH)
+    pair.mirrored()
+    reading(pair.there.get(reply.stream), [])
+    pair.emptied()
+    assert pair.there.delete(reply.stream).status == 202
+    settle()
+    pair.passes(2 * RENEW_S)
+    assert pair.here.provider.closed_early == [True]
+
+
+def test_what_is_asked_for_again_and_again_is_small() -> None:
+    """A request's body may be large; only whoever takes its stream over wants it."""
+    pair = Pair(says=whole("Hello", Gate()))
+    reply = pair.here.post(text="word " * 1_000, options=FINISH)
+    pair.mirrored()
+    value = pair.store.get(key_of(str(reply.stream)))
+    assert value is not None
+    assert len(value) < 500
