@@ -19,6 +19,7 @@ from gevent.event import Event
 from tests.rig.wire import CutError, Wire, ask
 
 NDJSON, SSE, TEXT, JSON = "application/x-ndjson", "text/event-stream", "text/plain", "application/json"
+NOBODY = 1  # a port where nobody listens: all processes are gone for the moment
 PAUSE_S = 0.05  # before it comes back; a browser waits longer
 PATIENCE_S = 60.0  # of one reader, over all its connections
 ENDS = (b"finish", b"error")
@@ -137,7 +138,7 @@ class Reader:
         """Take the one that was named, or any but the one that has just sent it away."""
         first, self.first = self.first, None
         sent_away = {one.port for one in self.readings[-1:] if one.ended == "drain"}
-        ports = self.ports()
+        ports = self.ports() or [NOBODY]
         return first or self.random.choice([one for one in ports if one not in sent_away] or ports)
 
     def _read_once(self) -> None:

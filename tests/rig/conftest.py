@@ -1,6 +1,8 @@
 """One house of each kind for all faults of a run: each leaves it as it found it."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -8,6 +10,14 @@ import pytest
 from tests.rig.faults import PROXIED, SETTINGS
 from tests.rig.house import House, housed
 from tests.rig.rig import Rig
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave these out where processes cannot be looked at as Linux lets one."""
+    if sys.platform != "linux":
+        for item in items:
+            if item.path.is_relative_to(Path(__file__).parent):
+                item.add_marker(pytest.mark.skip("needs Linux: pidfd, /proc"))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ Each run is one house's life for some seconds; at its end all is healed, every r
 fate, and the judge looks at all of it. Nothing here expects anything but that the judge is content.
 """
 
+from contextlib import suppress
 from random import Random
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ from tests.rig.rig import PROMPT, BrokenPromiseError, Rig
 KINDS = ["ok:30", "paced:60:20", "paced:150:20", "paced:40:100"]
 POLICIES: list[str | float] = ["cancel", "finish", 5.0]
 PROMISES = ("R1", "R2", "R3", "R4", "R9", "R10", "R11", "R14", "R17", "R25")
+SHORT_FREEZE_S = 3.0  # a lease of six seconds was renewed in the last two
 ANY = st.integers(0, 1_000)
 
 
@@ -40,6 +42,7 @@ class Chaos(RuleBasedStateMachine):
         self.rig = Rig(self.house, Random(chance))
         self.readers: list[Reader] = []
         self.stopping: list[Member] = []
+        self.freezing: list[gevent.Greenlet] = []
         self.redis = True
         self.history: list[str] = []
 
@@ -126,6 +129,22 @@ class Chaos(RuleBasedStateMachine):
         self.rig.all_crash()
         self.member(which).kill_worker()
 
+    @precondition(lambda self: not self.freezing)
+    @rule(which=ANY, seconds=st.sampled_from([0.5, 2.0, 8.0]))
+    def freeze(self, which: int, seconds: float) -> None:
+        """A process stands still for a while; for so long that others take its streams, or not."""
+        self.history.append(f"freeze {which % 2} {seconds}")
+        if seconds > SHORT_FREEZE_S:
+            self.rig.all_crash()
+        self.freezing.append(gevent.spawn(self.stand_still, self.member(which), seconds))
+
+    def stand_still(self, member: Member, seconds: float) -> None:
+        """Freeze a worker and let it go on, unless it was killed meanwhile."""
+        with suppress(ProcessLookupError), member.frozen():
+            gevent.sleep(seconds)
+        if seconds > SHORT_FREEZE_S:
+            self.rig.all_crash()  # those that began meanwhile, too
+
     @precondition(lambda self: not self.stopping)
     @rule(which=ANY)
     def stop(self, which: int) -> None:
@@ -169,6 +188,7 @@ class Chaos(RuleBasedStateMachine):
             return
         if not self.redis:
             self.house.redis.thaw()
+        gevent.joinall(self.freezing)
         for member in self.stopping:
             member.gone()
         self.house.mend()

@@ -113,7 +113,7 @@ class Post:
                 return
 
     def _send(self, message: Message) -> bool:
-        """Tell whether that was possible: a stream may be nobody's for a moment, or unknown to a new store."""
+        """Tell whether that was possible: for a moment a stream may be nobody's, or new to the store."""
         if not message.stream:
             self._store.send(self.inbox, encode(message), MESSAGE_S)
             return True

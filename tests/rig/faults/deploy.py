@@ -103,6 +103,24 @@ def in_each_phase(rig: Rig, size: Size) -> int:
     return tries
 
 
+@fault("SIGTERM to all processes at once, and new ones started when they are gone", "R2", "R3", "R4", "R10")
+def all_told_to_stop(rig: Rig, size: Size) -> int:
+    """Nobody is there to send readers to: they come back until somebody lets them in."""
+    count = size.streams(4, 15)
+    again = [rig.reader("paced:160:50", use_case="relay-again") for _ in range(count)]
+    short = [rig.reader("paced:40:50") for _ in range(count)]
+    for reader in [*again, *short]:
+        reader.hears(3)
+    for member in rig.house.members:
+        member.stop()
+    for member in rig.house.members:
+        promise(member.gone(GONE_S), f"a process is still there after {GONE_S} s")
+    rig.house.mend()
+    tries = rig.judge()
+    all_whole([*again, *short])
+    return tries
+
+
 @fault("rolling restart under load", "R3", "R4", "R10")
 def rolled(rig: Rig, size: Size) -> int:
     readers: list[Reader] = []
