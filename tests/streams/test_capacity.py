@@ -10,7 +10,8 @@ import pytest
 from services.errors import Overloaded
 from services.events import Notice
 from services.llm import Request
-from services.streams.capacity import Slot
+from services.streams.capacity import Capacity, Slot
+from services.streams.resources import Bounds, Resources
 from services.streams.slots import Slots
 from services.web.keys import new_key
 from tests.streams.fake_clock import FakeClock
@@ -275,6 +276,18 @@ def test_refusals_are_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> N
         "full: All slots are taken and the queue is full. refused=1 working=1 waiting=0",
         "full: All slots are taken and the queue is full. refused=2 working=1 waiting=0",
     ]
+
+
+def test_a_slot_comes_back_from_a_stream_that_could_not_begin() -> None:
+    """Whatever went wrong between the slot and the producer."""
+    clock = FakeClock()
+    slots = Slots(running=1, queued=0, monotonic=clock.monotonic)
+    nothing = Bounds(descriptors=(), memory=())
+    resources = Resources(nothing, monotonic=clock.monotonic, relieve=list)
+    capacity = Capacity(slots=slots, resources=resources, clock=clock, queue_s=1)
+    with pytest.raises(ZeroDivisionError), capacity.slot("a"):
+        assert slots.working // 0
+    assert slots.working == 0
 
 
 def test_a_slot_is_free_when_its_provider_is_closed_and_not_before() -> None:

@@ -86,11 +86,12 @@ def test_a_slot_that_is_given_back_goes_to_the_next() -> None:
 
 def test_who_leaves_the_queue_frees_its_place() -> None:
     """Those behind move up; nobody comes to work by it."""
-    hall = Hall(queued=2)
-    hall.enter("a1", "a2", "a3")
-    hall.leave("a2")
-    assert (hall.queue, hall.slots.working) == ("a3", 1)
-    hall.enter("a4")
+    hall = Hall(queued=3)
+    hall.enter("a1", "a2", "a3", "a4")
+    hall.told.clear()
+    hall.leave("a3")
+    assert (hall.queue, hall.slots.working, hall.told) == ("a2 a4", 1, ["a4"])
+    hall.enter("a5")
 
 
 def test_leaving_twice_gives_nothing_back_twice() -> None:
@@ -204,6 +205,7 @@ class FairQueue(RuleBasedStateMachine):
             self.working.append(ticket)
             return
         if len(self.waiting) == self.queued:
+            assert held[loser] > held[owner] + 1
             last = [one for one in self.waiting if one.owner == loser][-1]
             self._drop(last)
             self.out.append(last)
