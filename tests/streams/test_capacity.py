@@ -5,6 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 
 from services.errors import Overloaded
@@ -299,6 +300,32 @@ def test_a_slot_is_free_when_its_provider_is_closed_and_not_before() -> None:
     for number in range(2, 6):
         inn.serve(str(number))
     assert (inn.provider.most_at_once, len(inn.asked)) == (2, 6)
+
+
+class SlowToClose(Gate):
+    """A line at which the provider takes its time also when it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = gevent.event.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        try:
+            return super().wait(timeout)
+        finally:
+            self.closed.wait()
+
+
+def test_a_slot_is_not_free_while_its_provider_is_being_closed() -> None:
+    """However long that takes, and however many calls there are."""
+    inn = Inn()
+    slow = inn.gates["a"] = SlowToClose()
+    first, _ = inn.guest("a", "four"), inn.guest("b")
+    first.leave()
+    assert inn.asked == ["a"] * 4
+    slow.closed.set()
+    settle()
+    assert inn.asked[4:] == ["b"]
 
 
 def test_no_timer_is_left_of_a_wait() -> None:

@@ -132,6 +132,14 @@ def test_a_ref_in_use_is_refused():
         assert joined(peer.told()) == "done"
 
 
+def test_a_full_house_looks_at_nothing():
+    """It refuses before it counts what was sent."""
+    stage = Stage(whole(Gate()), settings={"max_streams": 1, "max_queued": 0, "max_input_tokens": 1})
+    with socket_of(stage) as peer:
+        peer.say(start(text="a")).until("a", "start")
+        assert slug(peer.say(start("b", text="much too long")).told("b")[-1]) == "overloaded"
+
+
 def test_a_socket_has_a_bounded_number_of_refs():
     """One more is refused; when they have ended there is room again."""
     gate = Gate()
