@@ -66,10 +66,9 @@ class Calls:
         )
 
     def close(self) -> None:
-        """Close the provider of every call that is not done, and hold none of them."""
+        """Close the provider of every call that is not done."""
         for answered in self.made:
             answered.close()
-        self.made.clear()
 
     def usage(self) -> Usage:
         """Return what the calls have cost until now, those that still run as counted here."""
