@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, overload
 
 import gevent
 from gevent.event import Event as Signal
@@ -17,8 +17,19 @@ AT_ONCE = 4096
 # One that was sent away counts as present for so long: it is on its way.
 HELD_S = 30.0
 
+Frame: TypeAlias = Callable[[bytes], bytes]
 
-Put: TypeAlias = Callable[[list[bytes]], bool]
+
+class Straight(Protocol):
+    """A way for frames from the hub to whoever they are for."""
+
+    def put(self, frames: list[bytes]) -> bool:
+        """Take frames without blocking; false where who iterates has to do something."""
+        ...
+
+    def wake(self) -> None:
+        """Have the iteration go on, soon, in a greenlet."""
+        ...
 
 
 class Reader:
@@ -37,6 +48,7 @@ class Reader:
         self._gone = False
         self._closed = False
         self._put: Callable[[], bool] | None = None  # while it waits: gives away what there is
+        self._wake: Callable[[], None] | None = None  # while nobody waits for it
         self._putting = False
         stream.log.watch(self._appended)
         stream.presence.enter()
@@ -47,18 +59,24 @@ class Reader:
         log = self.stream.log
         return log.end is not None and self._after == log.last_id
 
+    @overload
+    def batches(self, frame: Frame | None, heartbeat_s: float) -> Iterator[list[bytes]]: ...
+    @overload
     def batches(
-        self, frame: Callable[[bytes], bytes] | None, heartbeat_s: float, put: Put | None = None
-    ) -> Iterator[list[bytes]]:
+        self, frame: Frame | None, heartbeat_s: float, straight: Straight | None
+    ) -> Iterator[list[bytes] | None]: ...
+    def batches(
+        self, frame: Frame | None, heartbeat_s: float, straight: Straight | None = None
+    ) -> Iterator[list[bytes] | None]:
         """Yield the frames of what there is (``Log.frames``), some thousands at once; [] is a heartbeat.
 
         A heartbeat is due whenever nothing was yielded for ``heartbeat_s`` seconds. Ends
         after the stream's end, or at once when the reader has left or was drained, or when the log
         broke off.
 
-        What comes while this waits is not yielded but given to ``put``, if there is one: from the
-        hub, so it must not block. Where it returns false, the next thing is yielded soon, be it a
-        heartbeat.
+        With a ``straight`` way this never waits: it yields None where it would, and is to be asked
+        again after ``wake``. What comes until then goes to ``put``, from the hub; where that returns
+        false, the next thing is yielded soon, be it a heartbeat.
         """
         log = self.stream.log
         alarm = Alarm(self.stream.clock, heartbeat_s, self._due)
@@ -67,7 +85,7 @@ class Reader:
             frames = log.frames(frame, self._after)
             self._after += len(frames)
             alarm.touch()
-            return put is None or not frames or put(frames)
+            return straight is None or not frames or straight.put(frames)
 
         try:
             while not self._gone and not log.broken:
@@ -85,9 +103,11 @@ class Reader:
                     alarm.touch()
                 elif log.end:
                     return
-                else:
-                    self._put = give if put else None
+                elif straight is None:
                     self._signal.wait()
+                else:
+                    self._put, self._wake = give, straight.wake
+                    yield None
                     self._put = None
         finally:
             self._put = None
@@ -108,7 +128,7 @@ class Reader:
     def _appended(self) -> None:
         """Wake the reader, or have it served from the hub, once for all that is appended until then."""
         if self._put is None:
-            self._signal.set()
+            self._rouse()
         elif not self._putting:
             self._putting = True
             gevent.get_hub().loop.run_callback(self._give)
@@ -117,11 +137,19 @@ class Reader:
         self._putting = False
         put, stream = self._put, self.stream
         if put is None or self._gone or stream.log.broken or stream.doubtful():
-            self._signal.set()  # it looks for itself
+            self._rouse()  # it looks for itself
         elif not put():
             self._due()
         elif stream.log.end:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        """Have whoever iterates look again."""
+        wake, self._wake = self._wake, None
+        if wake is None:
             self._signal.set()
+        else:
+            wake()
 
     def drain(self) -> None:
         """Send the reader away, within a few seconds: the stream can be read on elsewhere."""
@@ -130,7 +158,7 @@ class Reader:
     def send_away(self) -> None:
         """Send the reader away now; called from the hub too."""
         self.drained = self._gone = True
-        self._signal.set()
+        self._rouse()
 
     def stay(self) -> None:
         """Read on after all: it could not be read on elsewhere."""
@@ -140,7 +168,7 @@ class Reader:
     def leave(self) -> None:
         """Note that nobody is there any more; called from the hub by the socket's watcher."""
         self._gone = True
-        self._signal.set()
+        self._rouse()
         self.close()
 
     def close(self) -> None:
@@ -155,4 +183,4 @@ class Reader:
 
     def _due(self) -> None:
         self._beat = True
-        self._signal.set()
+        self._rouse()

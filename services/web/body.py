@@ -10,7 +10,7 @@ from typing import Any
 from services.streams.drain import Drain
 from services.streams.readers import Reader
 from services.streams.stream import Stream
-from services.web.direct import Direct, direct
+from services.web.direct import WAITING, Direct
 from services.web.hangup import HangUp
 from services.wire.encoding import Encoding
 
@@ -42,7 +42,6 @@ class StreamBody:
         drain: Drain | None,
     ) -> None:
         """``drain`` tells when readers are to go on elsewhere, where there is one."""
-        self.start_response: Callable[..., Any] | None = None
         self._encoding = encoding
         self._environ = environ
         self._stream = stream
@@ -62,7 +61,7 @@ class StreamBody:
         """Yield what came at once as few pieces; the first item takes the head with it."""
         self._reset_on_close(on=True)
         yield b""
-        straight = direct(self.start_response, self._encoding.heartbeat)
+        straight = self._straight()
         yield from self._read(straight)
         while self._reader.drained:
             # Who goes on elsewhere must find there what it has seen here; else it stays as long as we do.
@@ -79,8 +78,10 @@ class StreamBody:
         self._reset_on_close(on=False)
 
     def _read(self, straight: Direct | None) -> Iterator[bytes]:
-        frame, put = self._encoding.frame, straight.put if straight else None
-        for frames in self._reader.batches(frame, self._heartbeat_s, put):
+        for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s, straight):
+            if frames is None:
+                yield WAITING
+                continue
             for part in parts(frames):
                 if straight is not None:
                     straight.write(part)
@@ -88,6 +89,11 @@ class StreamBody:
                     yield data
         if straight is not None:
             straight.flush()
+
+    def _straight(self) -> Direct | None:
+        """Return the way past the server, where the server has one."""
+        way: Callable[[bytes], Direct | None] | None = self._environ.get("gloss.direct")
+        return way(self._encoding.heartbeat) if way else None
 
     def _ends_well(self) -> bool:
         """Tell whether what was read is all that there is, and the body says so."""

@@ -77,6 +77,11 @@ class Connections:
             if connection.phase is Phase.IDLE:
                 connection.end()
 
+    def end(self) -> None:
+        """Let each find its end."""
+        for connection in self._open:
+            connection.end()
+
     def answering(self, since: float) -> bool:
         """Tell whether a request from before this time is being answered."""
         return any(one.phase is Phase.REQUEST and one.since < since for one in self._open)

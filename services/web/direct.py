@@ -6,18 +6,28 @@ the log's append. Where the socket is full, the greenlet takes over: it can wait
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from gunicorn.http.wsgi import Response
+
+
+class Waiting(bytes):
+    """A piece of a body that says: there is no more now, ask again when ``wake`` was called."""
+
+    __slots__ = ()
+
+
+WAITING = Waiting()
 
 
 class Direct:
     """The chunked body of one of gunicorn's responses; ``heartbeat`` is what no frames are sent as.
 
+    ``wake`` has the body asked for its next piece in a greenlet, after it gave ``WAITING``.
     The socket does not wait from the first ``put`` to the next ``flush``.
     """
 
-    def __init__(self, response: Response, heartbeat: bytes) -> None:
+    def __init__(self, response: Response, wake: Callable[[], None], heartbeat: bytes) -> None:
+        self.wake = wake
         self._response = response
         self._sock = response.sock
         self._heartbeat = heartbeat
@@ -60,9 +70,8 @@ class Direct:
         return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
-def direct(start_response: Callable[..., Any] | None, heartbeat: bytes) -> Direct | None:
-    """Return what writes past gunicorn, None where it knows better: without chunks, over TLS, elsewhere."""
-    response = getattr(start_response, "__self__", None)
-    if type(response) is not Response or not response.chunked or hasattr(response.sock, "do_handshake"):
+def direct(response: Response, wake: Callable[[], None], heartbeat: bytes) -> Direct | None:
+    """Return what writes past gunicorn; None where it knows better: without chunks, over TLS."""
+    if not response.chunked or hasattr(response.sock, "do_handshake"):
         return None
-    return Direct(response, heartbeat)
+    return Direct(response, wake, heartbeat)

@@ -62,6 +62,9 @@ class Listener(StreamServer):
         else:
             super().do_handle(connection, address)  # type: ignore[arg-type]  # it stands before a socket
 
+    def do_close(self, *args: Any) -> None:
+        """Leave it open when its greenlet ends: a conversation may go on in another, and closes it."""
+
     def leave_to(self, pid: int) -> None:
         """Accept nothing as long as that process listens here too: it has others who do."""
         self._others_accept = _holds(pid, self.socket.fileno())

@@ -144,7 +144,7 @@ class StreamRoutes:
             drain=self.core.drain if self.core.exchange.is_shared else None,
         )
         # Passed through as it is: werkzeug's own wrapper looks at each item, and we know ours.
-        return _Streamed(
+        return Response(
             body, content_type=encoding.content_type, headers=_headers(stream), direct_passthrough=True
         )
 
@@ -164,15 +164,6 @@ class StreamRoutes:
             content_type=whole.PROBLEM_TYPE if problem else whole.CONTENT_TYPE,
             headers=_headers(stream) | _come_back(problem or {}),
         )
-
-
-class _Streamed(Response):
-    """Lets its body know whom it is written for."""
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        if isinstance(self.response, StreamBody):
-            self.response.start_response = start_response
-        return super().__call__(environ, start_response)
 
 
 def _come_back(problem: dict[str, Any]) -> dict[str, str]:

@@ -295,22 +295,33 @@ def test_frames_go_with_the_last_reader() -> None:
 
 
 class Putting:
-    """Reads in a greenlet, with a ``put`` that says what it is told to; keeps what came which way."""
+    """Reads, with a ``put`` that says what it is told to; keeps what came which way.
+
+    It waits in no greenlet: ``wake`` has it go on in one of its own.
+    """
 
     def __init__(self, stream: Stream, *, takes: bool = True) -> None:
-        self.put: list[int] = []
+        self.given: list[int] = []
         self.yielded: list[int] = []
         self.takes = takes
+        self.over = False
         self.reader = Reader(stream)
-        self.greenlet = gevent.spawn(self._run)
+        self._batches = self.reader.batches(None, 10, self)
+        self.wake()
         settle()
 
-    def _run(self) -> None:
-        for lines in self.reader.batches(None, 10, self._put):
-            self.yielded.append(len(lines))
+    def wake(self) -> None:
+        gevent.spawn(self._go_on)
 
-    def _put(self, lines: list[bytes]) -> bool:
-        self.put.append(len(lines))
+    def _go_on(self) -> None:
+        for lines in self._batches:
+            if lines is None:
+                return
+            self.yielded.append(len(lines))
+        self.over = True
+
+    def put(self, frames: list[bytes]) -> bool:
+        self.given.append(len(frames))
         return self.takes
 
 
@@ -324,8 +335,7 @@ def test_put_while_it_waits() -> None:
     stream.log.append(A)
     settle()
 
-    assert (putting.yielded, putting.put) == ([1], [2, 1])
-    putting.greenlet.kill()
+    assert (putting.yielded, putting.given) == ([1], [2, 1])
 
 
 def test_put_the_end() -> None:
@@ -335,7 +345,7 @@ def test_put_the_end() -> None:
     stream.log.append(FINISH)
     settle()
 
-    assert (putting.yielded, putting.put, putting.greenlet.dead) == ([1], [1], True)
+    assert (putting.yielded, putting.given, putting.over) == ([1], [1], True)
 
 
 def test_put_in_vain() -> None:
@@ -345,8 +355,7 @@ def test_put_in_vain() -> None:
     stream.log.append(A)
     settle()
 
-    assert (putting.yielded, putting.put) == ([1, 0], [1])
-    putting.greenlet.kill()
+    assert (putting.yielded, putting.given) == ([1, 0], [1])
 
 
 def test_put_puts_the_heartbeat_off() -> None:
@@ -365,7 +374,6 @@ def test_put_puts_the_heartbeat_off() -> None:
     settle()
 
     assert putting.yielded == [1, 0]
-    putting.greenlet.kill()
 
 
 def test_nothing_put_in_doubt() -> None:
@@ -376,8 +384,7 @@ def test_nothing_put_in_doubt() -> None:
     stream.log.append(A)
     settle()
 
-    assert (putting.yielded, putting.put) == ([1, 1], [])
-    putting.greenlet.kill()
+    assert (putting.yielded, putting.given) == ([1, 1], [])
 
 
 @pytest.mark.parametrize("gone", [Reader.leave, Reader.send_away])
@@ -389,4 +396,4 @@ def test_nothing_put_after_leaving(gone: Callable[[Reader], None]) -> None:
     gone(putting.reader)
     settle()
 
-    assert (putting.yielded, putting.put, putting.greenlet.dead) == ([1], [], True)
+    assert (putting.yielded, putting.given, putting.over) == ([1], [], True)
