@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask
 
 from services import prompting
-from services.cost import tokens
+from services.cost import prices, tokens
 from services.llm import Provider
 from services.prompting import Prompt
 from services.providers.addresses import addresses
@@ -235,6 +235,7 @@ def __getattr__(name: str) -> Flask:
     except ValueError as error:
         raise SystemExit(f"Gloss cannot start. {error}") from None
     tokens.warm()
+    prices.warm()
     for model in app.extensions["gloss"].models.fall_backs:
         tokens.load(model.counter.vocabulary)  # else the first call that falls back stalls everybody
     languages.warm()

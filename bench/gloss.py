@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app import create_app
-from services.cost import tokens
+from services.cost import prices, tokens
 from services.settings import read
 from services.streams.use_case import Input, UseCase, one_call
 from services.telemetry import setup_logging
@@ -37,4 +37,5 @@ RELAY = UseCase(
 
 setup_logging()  # as app.py does: each stream's end is a line in the log
 tokens.warm()
+prices.warm()
 app = create_app(read(), use_cases={RELAY.name: RELAY}, prompts=Path(__file__).parent / "prompts")

@@ -43,7 +43,7 @@ SAME_FOR_TEXT = {"o200k_harmony": "o200k_base"}  # it adds special tokens only
 PIECE_CHARS = 100_000  # tiktoken panics on a run of a million spaces, and no handler sees that
 LONG_CHARS = 8_000  # longer text is counted off the hub: about 0.2 ms of everybody's time
 TAIL_CHARS = 2_000  # a text without borders is settled here all the same, else it costs a square
-TAIL_PIECES = 32  # so many are kept apart
+TAIL_PIECES = 16  # so many are kept apart
 PER_MESSAGE = 3  # openai-cookbook, "How to count tokens with tiktoken", section 6
 PER_ANSWER = 3  # the same: each answer is primed with <|start|>assistant<|message|>
 

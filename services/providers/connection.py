@@ -96,9 +96,18 @@ class Connection:
                 self._hub.wait(self._readable)
             return self._sock.recv(READ_BYTES)
         while True:
-            self._hub.wait(self._readable)
+            self._wait()
             with suppress(BlockingIOError):
                 return self._inner.recv(READ_BYTES)
+
+    def _wait(self) -> None:
+        """Wait as ``hub.wait`` does, with less between the hub and whoever reads."""
+        readable = self._readable
+        readable.start(gevent.getcurrent().switch)
+        try:
+            self._hub.switch()
+        finally:
+            readable.stop()
 
     @property
     def quiet(self) -> bool:

