@@ -147,8 +147,9 @@ class Keeper:
 
         A store that was emptied between two calls does not show it but by the mark that is missing.
         """
-        if self._store.get(self._mark) is None or not self._sure.is_set() or not self._known:
-            self._publisher.check()
+        emptied = self._store.get(self._mark) is None
+        if emptied or not self._sure.is_set() or not self._known:
+            self._publisher.check(emptied=emptied)
             self._store.put(self._mark, b"", DAY_S)
         self._known = True
         self._unsure_until = -math.inf

@@ -121,10 +121,11 @@ class Publisher:
                 publication.settled.set()
                 self._lost(publication.stream)
 
-    def check(self) -> None:
+    def check(self, *, emptied: bool) -> None:
         """Ask how every log stands in the store: lose what others took, store anew what is not there.
 
-        Raises StoreDownError.
+        Of a store that was ``emptied`` it may have been in the middle of a batch: a log can stand
+        there, and nothing else that is known of its stream. Raises StoreDownError.
         """
         told = [one for one in self._open.values() if one.told]
         for at in range(0, len(told), MOST_LOGS):
@@ -134,6 +135,7 @@ class Publisher:
             except FencedError as fenced:
                 self.lose(fenced.logs)
         for one in list(self._open.values()):
+            one.told = one.told and not emptied
             self._note(one)
 
     def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:

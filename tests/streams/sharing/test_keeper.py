@@ -194,6 +194,20 @@ def test_a_store_that_came_back_empty_is_told_again_of_silent_streams() -> None:
     assert pair.here.provider.closed_early == [True]
 
 
+@pytest.mark.parametrize("verb", ["lease", "append_all"])
+def test_a_store_that_was_emptied_between_two_calls_is_told_all_of_it_again(verb: str) -> None:
+    """What was stored of a stream before is missing, though what was stored after stands there."""
+    pair = Pair(says=whole("Hello", Gate()), settings={"between_text_s": 600})
+    pair.passes(RENEW_S)
+    gate = pair.here.shared.hold(verb)
+    reply = pair.here.post(options=FINISH)
+    pair.mirrored()
+    pair.emptied()
+    gate.set()
+    pair.passes(2 * RENEW_S)
+    assert asked(pair, pair.there.delete, reply.stream).status == 202
+
+
 def test_a_reader_elsewhere_goes_on_when_the_store_came_back_empty() -> None:
     """What it has it does not get again, and nothing is missing."""
     gate, other = Gate(), Gate()
