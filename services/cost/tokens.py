@@ -44,6 +44,7 @@ PIECE_CHARS = 100_000  # tiktoken panics on a run of a million spaces, and no ha
 LONG_CHARS = 8_000  # longer text is counted off the hub: about 0.2 ms of everybody's time
 TAIL_CHARS = 2_000  # a text without borders is settled here all the same, else it costs a square
 TAIL_PIECES = 16  # so many are kept apart
+COUNTS_KEPT = 256  # of roles and system messages
 PER_MESSAGE = 3  # openai-cookbook, "How to count tokens with tiktoken", section 6
 PER_ANSWER = 3  # the same: each answer is primed with <|start|>assistant<|message|>
 
@@ -68,8 +69,15 @@ class Counter:
     def count_messages(self, messages: Iterable[Message]) -> int:
         """Return the tokens of a whole prompt, with those that frame its messages."""
         return PER_ANSWER + sum(
-            PER_MESSAGE + self.count(message.role) + self.count(message.content) for message in messages
+            PER_MESSAGE + _count_again(self, message.role) + self._count_content(message)
+            for message in messages
         )
+
+    def _count_content(self, message: Message) -> int:
+        """Count a message; what is said to the model is the same for many callers."""
+        if message.role == "system" and len(message.content) <= LONG_CHARS:
+            return _count_again(self, message.content)
+        return self.count(message.content)
 
     def clip(self, text: str, tokens: int) -> str:
         """Return a beginning of at most so many tokens, whole characters only."""
@@ -131,6 +139,11 @@ class OutputMeter:
         self._left -= tokens
         self._tail = [tail[border:]]
         self._tail_bytes = len(tail[border:].encode())
+
+
+@functools.lru_cache(COUNTS_KEPT)
+def _count_again(counter: Counter, text: str) -> int:
+    return counter.count(text)
 
 
 @functools.cache

@@ -58,10 +58,11 @@ class StreamBody:
             raise
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield what came at once as few pieces; the first item takes the head with it."""
+        """Yield what came at once as few pieces; the first takes the head with it."""
         self._reset_on_close(on=True)
-        yield b""
         straight = self._straight()
+        if straight is None:
+            yield b""
         yield from self._read(straight)
         while self._reader.drained:
             # Who goes on elsewhere must find there what it has seen here; else it stays as long as we do.
@@ -78,17 +79,25 @@ class StreamBody:
         self._reset_on_close(on=False)
 
     def _read(self, straight: Direct | None) -> Iterator[bytes]:
+        return self._through() if straight is None else self._past(straight)
+
+    def _through(self) -> Iterator[bytes]:
+        """Yield what the server is to write."""
+        for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s):
+            for part in parts(frames):
+                if data := b"".join(part) if part else self._encoding.heartbeat:
+                    yield data
+
+    def _past(self, straight: Direct) -> Iterator[bytes]:
+        """Write past the server; yield only to wait."""
         for frames in self._reader.batches(self._encoding.frame, self._heartbeat_s, straight):
             if frames is None:
+                straight.flush()
                 yield WAITING
-                continue
-            for part in parts(frames):
-                if straight is not None:
+            else:
+                for part in parts(frames):
                     straight.write(part)
-                elif data := b"".join(part) if part else self._encoding.heartbeat:
-                    yield data
-        if straight is not None:
-            straight.flush()
+        straight.flush()
 
     def _straight(self) -> Direct | None:
         """Return the way past the server, where the server has one."""

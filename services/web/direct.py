@@ -20,8 +20,9 @@ WAITING = Waiting()
 
 
 class Direct:
-    """The chunked body of one of gunicorn's responses; ``heartbeat`` is what no frames are sent as.
+    """One of gunicorn's responses, in chunks; ``heartbeat`` is what no frames are sent as.
 
+    Its head leaves with the first frames, in one packet, at the latest with the first ``flush``.
     ``wake`` has the body asked for its next piece in a greenlet, after it gave ``WAITING``.
     The socket does not wait from the first ``put`` to the next ``flush``.
     """
@@ -33,7 +34,8 @@ class Direct:
         self._heartbeat = heartbeat
         self._waits = True
         self._timeout = response.sock.gettimeout()
-        self._rest = b""
+        self._rest = _head(response)
+        response.headers_sent = True
 
     def put(self, frames: Sequence[bytes]) -> bool:
         """Send frames without waiting; false if some of it is left, which ``write`` will send first."""
@@ -68,6 +70,15 @@ class Direct:
         data = b"".join(frames) if frames else self._heartbeat
         self._response.sent += len(data)  # the access log tells it
         return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+def _head(response: Response) -> bytes:
+    lines = (
+        *response.default_headers(),
+        *(f"{name}: {value}\r\n" for name, value in response.headers),
+        "\r\n",
+    )
+    return "".join(lines).encode("latin-1")
 
 
 def direct(response: Response, wake: Callable[[], None], heartbeat: bytes) -> Direct | None:

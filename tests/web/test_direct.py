@@ -53,7 +53,25 @@ def body(data: bytes) -> bytes:
 def made(wire: Wire, heartbeat: bytes = b"\n") -> Direct:
     straight = direct(wire.response, bool, heartbeat)
     assert straight is not None
+    straight.flush()
+    assert wire.heard().endswith(b"\r\n\r\n")
     return straight
+
+
+def test_head(wire):
+    """The head leaves with the first frames, as gunicorn would have written it."""
+    straight = direct(wire.response, bool, b"")
+    assert straight is not None
+    assert wire.heard() == b""
+    straight.put([b"abc"])
+    head, _, chunks = wire.heard().partition(b"\r\n\r\n")
+
+    other = Wire()
+    other.response.send_headers()
+    assert head.splitlines() == other.heard().removesuffix(b"\r\n\r\n").splitlines()
+    assert (chunks, wire.response.headers_sent) == (b"3\r\nabc\r\n", True)
+    other.sock.close()
+    other.there.close()
 
 
 def test_put(wire):
