@@ -124,6 +124,17 @@ def test_a_running_stream_has_more_than_one_reader(relay: Service, upstream: Ups
 
 
 @pytest.mark.R3
+@pytest.mark.R5
+def test_who_has_all_there_is_gets_the_head_at_once(relay: Service, upstream: Upstream) -> None:
+    """There is nothing to read yet; the client learns that there will be."""
+    with relay.connect() as client, relay.connect() as other:
+        client.post("/v1/relay", asking("fault/silent:nothing-yet"), NDJSON)
+        at = client.head().headers["content-location"]
+        assert other.send("GET", f"{at}?after=1", Accept=NDJSON).head().status == 200
+        upstream.gate("nothing-yet")
+        client.chunks()
+
+
 def test_a_stream_is_read_again_from_any_number(relay: Service) -> None:
     """Reading after n gives what followed n, byte for byte."""
     with relay.connect() as client:

@@ -293,6 +293,35 @@ def test_a_body_that_nobody_reads_ends_the_connection(short: Service) -> None:
         assert ends(client)
 
 
+@pytest.mark.parametrize("asked", ["close", ""])
+def test_an_answer_that_waited_ends_its_connection_if_asked_to(
+    short: Service, upstream: Upstream, asked: str
+) -> None:
+    """What the head of the request asked for holds at the answer's end, and what was sent behind it too."""
+    model = f"fault/stall:3:wished-{asked or 'nothing'}"
+    with short.connect() as client:
+        client.post("/v1/relay", asking(model), NDJSON, Connection=asked)
+        client.head()
+        client.until(b'"text"')
+        client.socket.sendall(GET + b"\r\n")
+        upstream.gate(model.rpartition(":")[2])
+        assert events(client.chunks())[-1]["reason"] == "stop"
+        if asked:
+            assert ends(client)
+        else:
+            assert client.answer()[0].status == 200
+
+
+def test_who_is_behind_a_connection_is_known_for_all_its_requests(tmp_path: Path) -> None:
+    """The PROXY protocol tells it once."""
+    asked = "--proxy-protocol=v1 --access-logfile -"
+    with serving(tmp_path, app="tests.live.bare:app", GUNICORN_CMD_ARGS=asked) as service:
+        with service.connect() as client:
+            client.socket.sendall(b"PROXY TCP4 192.0.2.7 127.0.0.1 56324 443\r\n")
+            assert [answers(client) for _ in range(3)] == [200, 200, 200]
+        assert "127.0.0.1 [" not in service.log.partition("192.0.2.7")[2]
+
+
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 POST = b"POST /v1/relay HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 CHUNKS = b"Transfer-Encoding: chunked\r\n"
