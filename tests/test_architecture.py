@@ -25,7 +25,9 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "gunicorn": (
         "services/web/input.py",  # its parser of chunks
         "services/web/worker.py",  # its worker, made to fit
-        "services/web/direct.py",  # its response, written past it
+        "services/web/conversation.py",  # its parser of requests
+        "services/web/answer.py",  # its response
+        "services/web/direct.py",  # written past it
         "services/launch/serve.py",  # its master, on the launcher's leash
     ),
     "wsproto": ("services/web/ws/connection.py", "services/web/ws/route.py"),  # frames; the handshake's proof
