@@ -17,7 +17,7 @@ from gunicorn.arbiter import Arbiter
 
 from services import settings as declared
 from services.launch.address import bind_host, netloc
-from services.web.connection import Limits
+from services.web.server.connection import Limits
 
 settings = declared.read()
 
@@ -30,7 +30,7 @@ workers = settings.web_concurrency if settings.redis_url else 1
 gevent.config.track_greenlet_tree = False
 
 # A stream is a greenlet: thousands of silent ones cost memory and nothing else.
-worker_class = "services.web.worker.Worker"
+worker_class = "services.web.server.worker.Worker"
 # All streams, and others who cancel, ask how it is, are refused, or only keep their connection.
 worker_connections = settings.max_streams + settings.max_queued + 500
 

@@ -23,11 +23,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "flask": ("services/web/", "app.py"),
     "werkzeug": ("services/web/",),
     "gunicorn": (
-        "services/web/input.py",  # its parser of chunks
-        "services/web/worker.py",  # its worker, made to fit
-        "services/web/conversation.py",  # its parser of requests
-        "services/web/answer.py",  # its response
-        "services/web/direct.py",  # written past it
+        "services/web/server/",
         "services/launch/serve.py",  # its master, on the launcher's leash
     ),
     "wsproto": ("services/web/ws/connection.py", "services/web/ws/route.py"),  # frames; the handshake's proof
@@ -224,7 +220,7 @@ def test_no_module_opens_anything_when_it_is_imported() -> None:
 
 def test_the_worker_knows_nothing_of_the_application() -> None:
     """Gunicorn's master imports it before gevent patches; what it brought along would block."""
-    code = "import sys, services.web.worker; print(*sys.modules)"
+    code = "import sys, services.web.server.worker; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
     names = run.stdout.split()
     assert [

@@ -10,8 +10,8 @@ from typing import Any
 from services.streams.drain import Drain
 from services.streams.readers import Reader
 from services.streams.stream import Stream
-from services.web.direct import WAITING, Direct
 from services.web.hangup import HangUp
+from services.web.server.direct import WAITING, Direct
 from services.wire.encoding import Encoding
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds

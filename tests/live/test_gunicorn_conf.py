@@ -104,7 +104,7 @@ def test_what_a_promise_depends_on(tmp_path):
         with service.connect() as client:
             for _ in range(3):
                 assert client.send("GET", "/").answer()[0].status == 200
-        assert "(services.web.worker.Worker)" in service.log
+        assert "(services.web.server.worker.Worker)" in service.log
         assert "grace 20 s" in service.log
     assert workers(service.log) == 1
 

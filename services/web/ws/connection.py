@@ -26,7 +26,7 @@ from wsproto.frame_protocol import CloseReason
 
 from services.streams.clock import Clock, Timer
 from services.web.body import PIECE_BYTES
-from services.web.connection import RESET_ON_CLOSE, unacknowledged
+from services.web.server.connection import RESET_ON_CLOSE, unacknowledged
 from services.web.ws.pulse import Pulse
 from services.web.ws.tolerance import Tolerance
 

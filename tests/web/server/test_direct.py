@@ -8,7 +8,7 @@ import pytest
 from gevent import socket, spawn
 from gunicorn.http.wsgi import Response
 
-from services.web.direct import Direct, direct
+from services.web.server.direct import Direct, direct
 
 BIG = bytes(2**20)
 

@@ -15,7 +15,7 @@ from typing import Any
 from gevent import monkey
 from gevent.server import StreamServer
 
-from services.web.connections import Connections
+from services.web.server.connections import Connections
 
 OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 HEARD_BYTES = 64 * 1024

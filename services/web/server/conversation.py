@@ -24,10 +24,10 @@ from gunicorn.http.errors import (  # type: ignore[attr-defined]  # the stubs ar
 
 from services.errors import GlossError, Internal, MalformedBody, Overloaded, UntrustedHost
 from services.telemetry import bare_traceback
-from services.web.answer import Answer
-from services.web.connection import Connection, Phase
-from services.web.input import Input, arriving
-from services.web.refusal import refusal
+from services.web.server.answer import Answer
+from services.web.server.connection import Connection, Phase
+from services.web.server.input import Input, arriving
+from services.web.server.refusal import refusal
 
 GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
 HTTP_1_1 = (1, 1)

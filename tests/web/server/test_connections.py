@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.web.connection import Connection, Limits, Phase
-from services.web.connections import ABOUT_TO_ASK_S, PART, Connections
+from services.web.server.connection import Connection, Limits, Phase
+from services.web.server.connections import ABOUT_TO_ASK_S, PART, Connections
 from tests.streams.fake_clock import FakeClock
 
 LIMITS = Limits(head_s=10, keepalive_s=100, write_timeout_s=20)

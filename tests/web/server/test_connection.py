@@ -12,7 +12,7 @@ from gevent import socket as cooperative
 from gevent.event import Event
 
 from services.errors import RequestTimeout
-from services.web.connection import LINGER_S, RESET_ON_CLOSE, Connection, Limits, Phase
+from services.web.server.connection import LINGER_S, RESET_ON_CLOSE, Connection, Limits, Phase
 from tests.streams.fake_clock import FakeClock
 from tests.streams.stage import settle
 

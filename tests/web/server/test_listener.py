@@ -5,9 +5,9 @@ import socket
 import gevent
 from gevent import socket as cooperative
 
-from services.web.connection import Limits
-from services.web.connections import Connections
-from services.web.listener import Listener, turn_away
+from services.web.server.connection import Limits
+from services.web.server.connections import Connections
+from services.web.server.listener import Listener, turn_away
 
 LIMITS = Limits(head_s=10, keepalive_s=10, write_timeout_s=10)
 LATE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"

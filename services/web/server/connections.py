@@ -5,7 +5,7 @@ from heapq import nsmallest
 from time import monotonic
 from typing import Any
 
-from services.web.connection import Connection, Limits, Phase
+from services.web.server.connection import Connection, Limits, Phase
 
 # One in so many: of the silent ones, that many go when it is full, as to find one costs as much as
 # to find all; and that many more than may be served are taken in, to be told that there is no room.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import BodyTooLarge, MalformedBody
-from services.web.input import MAX_LINE_BYTES, Input, arriving
+from services.web.server.input import MAX_LINE_BYTES, Input, arriving
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
-from services.web.direct import WAITING, direct
+from services.web.server.direct import WAITING, direct
 
 # What the access log says of a request.
 LOGGED = ("REMOTE_ADDR", "REQUEST_METHOD", "RAW_URI", "PATH_INFO", "SERVER_PROTOCOL")

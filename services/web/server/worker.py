@@ -18,11 +18,11 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from services.errors import Overloaded, ShuttingDown
 from services.streams.drain import Drain
-from services.web.connection import SEND_BUFFER_BYTES, Limits
-from services.web.connections import Connections
-from services.web.conversation import Conversation
-from services.web.listener import Listener
-from services.web.refusal import refusal
+from services.web.server.connection import SEND_BUFFER_BYTES, Limits
+from services.web.server.connections import Connections
+from services.web.server.conversation import Conversation
+from services.web.server.listener import Listener
+from services.web.server.refusal import refusal
 
 # So often the worker looks whether it was told to stop, and signs that it lives.
 TURN_S = 0.05

@@ -1,0 +1,1 @@
+"""The HTTP server: gunicorn's worker, made to fit streams that last."""
