@@ -106,6 +106,15 @@ def never_reads(rig: Rig, size: Size) -> int:
     return tries + 1
 
 
+@fault("a thousand streams at once in one process", "R1", "R4", "R21")
+def crowd(rig: Rig, size: Size) -> int:
+    member = rig.random.choice(rig.house.members)
+    readers = [rig.reader("paced:25:400", first=member.port) for _ in range(size.streams(100, 1_000))]
+    tries = rig.judge()
+    promise(all(one.end and one.end.get("reason") == "stop" for one in readers), "not all are whole")
+    return tries
+
+
 @fault("streams of all kinds, broken in all ways: afterwards all is as before", "R21")
 def as_before(rig: Rig, size: Size) -> int:
     def load(*, cut: bool) -> int:
