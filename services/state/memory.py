@@ -8,7 +8,7 @@ from itertools import count
 
 from gevent.event import Event
 
-from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part
+from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, Value
 
 SWEEP_S = 10.0  # what has expired is as if it had never been; its memory is free after so long
 
@@ -73,6 +73,11 @@ class MemoryStore:
         """Set a value, whatever was there."""
         self._sweep()
         self._all.values[key] = value, self._until(ttl_s)
+
+    def put_all(self, values: Sequence[Value]) -> None:
+        """Set many."""
+        for value in values:
+            self.put(*value)
 
     def swap(self, key: str, old: bytes | None, new: bytes | None, ttl_s: float) -> bool:
         """Set a value if it still is ``old``; tell whether it was."""

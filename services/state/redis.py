@@ -21,8 +21,8 @@ import gevent
 from services.state import patience
 from services.state.breaker import Breaker
 from services.state.lines import Lines, Word
-from services.state.scripts import APPEND, LAPSED, LEASE, LET_GO, RELEASE, SEIZE, SEND, SWAP, Script
-from services.state.store import EPOCH_S, FencedError, Part, StoreDownError
+from services.state.scripts import APPEND, LAPSED, LEASE, LET_GO, PUT, RELEASE, SEIZE, SEND, SWAP, Script
+from services.state.store import EPOCH_S, FencedError, Part, StoreDownError, Value
 
 CALL_S = 0.25  # a local server answers in less than 1 ms; a person waits
 CONNECTIONS = 8  # of one process; small plans allow 20 for all
@@ -65,6 +65,11 @@ class RedisStore:
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
         """Set a value, whatever was there."""
         self._ask("SET", VALUE + key, value, "PX", _ms(ttl_s))
+
+    def put_all(self, values: Sequence[Value]) -> None:
+        """Set many by one script."""
+        words = [word for _, value, ttl_s in values for word in (value, _ms(ttl_s))]
+        self._run(PUT, [VALUE + key for key, _, _ in values], *words)
 
     def swap(self, key: str, old: bytes | None, new: bytes | None, ttl_s: float) -> bool:
         """Set a value if it still is ``old``; tell whether it was."""

@@ -31,6 +31,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
+# values | each one's bytes, ms
+PUT = Script("""#!lua
+for place, key in ipairs(KEYS) do
+  redis.call('SET', key, ARGV[2 * place - 1], 'PX', ARGV[2 * place])
+end
+""")
+
 # value | had one, which, gets one, which, ms
 SWAP = Script("""#!lua
 local old = ARGV[1] == '1' and ARGV[2]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from services.state.database import Connection, Database
-from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, StoreDownError
+from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, StoreDownError, Value
 
 SWEEP_S = 60.0  # what has expired is as if it had never been; its rows go after so long
 
@@ -51,6 +51,15 @@ class SqliteStore:
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
         """Set a value, whatever was there."""
         self._file.change(lambda db: self._put(db, key, value, ttl_s))
+
+    def put_all(self, values: Sequence[Value]) -> None:
+        """Set many in one transaction."""
+
+        def put_all(db: Connection) -> None:
+            for value in values:
+                self._put(db, *value)
+
+        self._file.change(put_all)
 
     def swap(self, key: str, old: bytes | None, new: bytes | None, ttl_s: float) -> bool:
         """Set a value if it still is ``old``; tell whether it was."""

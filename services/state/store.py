@@ -36,6 +36,14 @@ class FencedError(Exception):
         self.logs = frozenset(logs)
 
 
+class Value(NamedTuple):
+    """What ``put`` is told, for ``put_all``."""
+
+    key: str
+    value: bytes
+    ttl_s: float
+
+
 class Part(NamedTuple):
     """What ``append`` is told, for ``append_all``."""
 
@@ -59,6 +67,10 @@ class Store(Protocol):
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
         """Set a value, whatever was there."""
+        ...
+
+    def put_all(self, values: Sequence["Value"]) -> None:
+        """Set many in one round trip, all or none."""
         ...
 
     def swap(self, key: str, old: bytes | None, new: bytes | None, ttl_s: float) -> bool:

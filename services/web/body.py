@@ -71,6 +71,7 @@ class StreamBody:
                 self._reset_on_close(on=False)
                 return
             self._reader.stay()
+            self._reader.drain()  # perhaps in a few seconds
             yield from self._read(straight)
         if not self._ends_well():
             # Without the last chunk no client takes half an answer for a whole one. gunicorn drops the

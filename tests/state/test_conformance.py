@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.state.store import FIRST_EPOCH, FencedError, Part, Store
+from services.state.store import FIRST_EPOCH, FencedError, Part, Store, Value
 from tests.state.houses import House
 
 LONG = 60.0
@@ -446,6 +446,14 @@ def test_release_of_another(store, other, house):
 def test_reachable(store):
     """A store that answers says so."""
     assert store.reachable() is True
+
+
+def test_put_all(store):
+    """Many values are set at once, or none are to be."""
+    store.put("a", b"old", LONG)
+    store.put_all([Value("a", b"1", LONG), Value("b", b"", LONG)])
+    store.put_all([])
+    assert [store.get(key) for key in "abc"] == [b"1", b"", None]
 
 
 def test_append_all(store):

@@ -5,7 +5,7 @@ what is missing there is sent when it is back, from where the store says that it
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,7 +13,7 @@ import gevent
 import msgspec
 from gevent.event import Event as Signal
 
-from services.state.store import FIRST_EPOCH, FencedError, Part, Store, StoreDownError
+from services.state.store import FIRST_EPOCH, FencedError, Part, Store, StoreDownError, Value
 from services.streams.clock import Clock
 from services.streams.known import Before
 from services.streams.sharing import facts as known
@@ -26,6 +26,7 @@ log = logging.getLogger("gloss.sharing")
 BATCH_S = 0.05  # what comes within it goes in one batch (reliability: stored within 50 ms)
 AWAY_S = 0.5  # between two tries while the store is away
 MOST_LINES = 200  # of one log in one batch
+MOST_BYTES = 256 * 1024  # of values in one call
 MOST_LOGS = 100  # in one batch: a server does nothing else meanwhile
 
 
@@ -62,6 +63,19 @@ class Publication:
     def ends(self) -> bool:
         """Tell whether the next part holds the log's end."""
         return self.stream.log.end is not None and self.stream.log.last_id - self.stored <= MOST_LINES
+
+    def told_first(self) -> tuple[Value, Value]:
+        """Return what is stored before the log: the request's body, and what else is to be known."""
+        stream, facts = self.stream, self.facts
+        return (
+            Value(known.sent_of(stream.id), known.encode_sent(facts), self.running_s),
+            Value(known.key_of(stream.id), known.encode(facts), self.running_s),
+        )
+
+    def told_last(self) -> Value:
+        """Return what is to be known after the end."""
+        facts = msgspec.structs.replace(self.facts, whole=self.stream.whole)
+        return Value(known.key_of(self.stream.id), known.encode(facts), self.ended_s)
 
     def part(self, most: int = MOST_LINES) -> Part:
         """Return the lines that are to be stored next."""
@@ -207,14 +221,10 @@ class Publisher:
 
     def _store_batch(self, batch: Sequence[Publication]) -> None:
         new = [one for one in batch if not one.told]
-        for one in new:
-            self._store.put(known.sent_of(one.stream.id), known.encode_sent(one.facts), one.running_s)
-            self._store.put(known.key_of(one.stream.id), known.encode(one.facts), one.running_s)
+        self._put(fact for one in new for fact in one.told_first())
         self._lease(new)
         ending = [one for one in batch if one.ends]
-        for one in ending:
-            facts = msgspec.structs.replace(one.facts, whole=one.stream.whole)
-            self._store.put(known.key_of(one.stream.id), known.encode(facts), one.ended_s)
+        self._put(one.told_last() for one in ending)
         self._note_stored(batch, self._store.append_all([one.part() for one in batch]))
         done = [one for one in ending if one.complete]
         if done:
@@ -223,6 +233,17 @@ class Publisher:
             self._close(one)
         for one in batch:
             one.settled.set()
+
+    def _put(self, values: Iterable[Value]) -> None:
+        """Store values in as few calls as a call's time allows: a request's body may be large."""
+        batch: list[Value] = []
+        for value in values:
+            if batch and sum(len(one.value) for one in batch) + len(value.value) > MOST_BYTES:
+                self._store.put_all(batch)
+                batch = []
+            batch.append(value)
+        if batch:
+            self._store.put_all(batch)
 
     def _lease(self, new: Sequence[Publication]) -> None:
         for seconds in {one.lease_s for one in new}:

@@ -102,13 +102,13 @@ def test_a_log_that_ends_while_others_are_stored_is_let_go_of() -> None:
     pair = Pair(says=lambda _request: next(scripts))
     begun(pair.here), begun(pair.here)
     pair.mirrored()
-    first = pair.here.shared.hold("put")
+    first = pair.here.shared.hold("put_all")
     third = begun(pair.here)
     settle()  # the publisher is busy with it
     word.set()
     other.set()
     settle()  # one has more to tell and the other its end, and both wait
-    second = pair.here.shared.hold("put")
+    second = pair.here.shared.hold("put_all")
     first.set()
     settle()
     assert second.reached.is_set()

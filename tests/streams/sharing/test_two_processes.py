@@ -258,6 +258,21 @@ def test_nobody_is_sent_to_where_nothing_is() -> None:
     ]  # fmt: skip
 
 
+def test_who_had_to_stay_is_sent_on_later() -> None:
+    """As soon as the store is back there is somewhere to go."""
+    pair, gate, reply = held_pair()
+    got: list[bytes] = []
+    pair.here.shared.away = True
+    pair.here.core.drain.begin()
+    greenlet = reading(reply, got)
+    pair.passes(SPREAD_S + 1)
+    pair.here.shared.away = False
+    pair.passes(2 * SPREAD_S)
+    greenlet.join(2)
+    assert json.loads(b"".join(got).splitlines()[-1])["type"] == "drain"
+    gate.set()
+
+
 def test_a_json_answer_whose_process_stops_is_not_taken_for_nothing() -> None:
     """It cannot be read on elsewhere: its caller is told why it did not come, and how to go on."""
     pair = Pair(says=whole("Hello", Gate()), settings={"grace_s": 1})
