@@ -260,9 +260,13 @@ def test_nobody_is_sent_to_where_nothing_is() -> None:
 
 def test_who_had_to_stay_is_sent_on_later() -> None:
     """As soon as the store is back there is somewhere to go."""
-    pair, gate, reply = held_pair()
+    word, end = Gate(), Gate()
+    pair = Pair(says=whole("Hello", word, " world", end))
+    reply = pair.here.post(options={"on_disconnect": "finish"})
+    pair.mirrored()
     got: list[bytes] = []
     pair.here.shared.away = True
+    word.set()
     pair.here.core.drain.begin()
     greenlet = reading(reply, got)
     pair.passes(SPREAD_S + 1)
@@ -270,7 +274,7 @@ def test_who_had_to_stay_is_sent_on_later() -> None:
     pair.passes(2 * SPREAD_S)
     greenlet.join(2)
     assert json.loads(b"".join(got).splitlines()[-1])["type"] == "drain"
-    gate.set()
+    end.set()
 
 
 def test_a_json_answer_whose_process_stops_is_not_taken_for_nothing() -> None:
