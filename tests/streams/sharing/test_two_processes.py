@@ -10,6 +10,7 @@ from services.streams.presence import OnDisconnect
 from services.streams.readers import HELD_S, SPREAD_S
 from services.streams.sharing.facts import key_of
 from services.streams.sharing.keeper import GUEST_S, LEASE_S, RENEW_S
+from services.web.body import SETTLE_S
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
 from tests.streams.stage import JSON, NDJSON, SSE, TEXT, Reply, Stage, joined, settle
@@ -270,6 +271,8 @@ def test_who_had_to_stay_is_sent_on_later() -> None:
     pair.here.core.drain.begin()
     greenlet = reading(reply, got)
     pair.passes(SPREAD_S + 1)
+    greenlet.join(2 * SETTLE_S)
+    assert not greenlet.dead
     pair.here.shared.away = False
     pair.passes(2 * SPREAD_S)
     greenlet.join(2)
