@@ -151,9 +151,9 @@ class Reader:
         else:
             wake()
 
-    def drain(self) -> None:
+    def drain(self, within_s: float = SPREAD_S) -> None:
         """Send the reader away, within a few seconds: the stream can be read on elsewhere."""
-        self.stream.clock.later(random.uniform(0, SPREAD_S), self.send_away)  # noqa: S311 - a spread
+        self.stream.clock.later(random.uniform(0, within_s), self.send_away)  # noqa: S311 - a spread
 
     def send_away(self) -> None:
         """Send the reader away now; called from the hub too."""

@@ -18,6 +18,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 WAIT_ON_CLOSE = struct.pack("ii", 0, 0)
 
 SETTLE_S = 0.5
+AGAIN_S = 1.0  # so that with both a reader is sent on within five seconds, if at all
 RETRY_MS = (100, 1_000)  # a browser's own reconnecting, spread
 
 # What one write holds: a reader that falls behind keeps that much in memory, and not all it missed.
@@ -71,7 +72,7 @@ class StreamBody:
                 self._reset_on_close(on=False)
                 return
             self._reader.stay()
-            self._reader.drain()  # perhaps in a few seconds
+            self._reader.drain(AGAIN_S)
             yield from self._read(straight)
         if not self._ends_well():
             # Without the last chunk no client takes half an answer for a whole one. gunicorn drops the
