@@ -5,7 +5,7 @@ asked for; so importing this module opens nothing, and tests bring their own par
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
 from services.state import patience
 from services.state.choice import choose
-from services.state.store import Shared, Store
+from services.state.store import Shared, Store, StoreDownError
 from services.streams.capacity import Capacity
 from services.streams.caps import input_cap, server_limits
 from services.streams.claims import Claims
@@ -42,6 +42,7 @@ from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
+from services.web.entries import Entry
 from services.web.keys import Keys, parse_keys
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
@@ -74,14 +75,15 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     ``fall_backs`` are asked for the models of GLOSS_PROVIDERS, in its order.
     Raises ``SettingsError`` or ValueError where the settings or a prompt file are not right.
     """
-    check_open(settings)
-    keys = parse_keys(settings.keys, scopes=use_cases)
+    fixed = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
     models = _models(settings, provider, fall_backs, clock)
     if store is None:
         chosen = choose(settings)
         store, shared = chosen.store, chosen.shared
         log.info(chosen.told)
+    keys = _keys(fixed, store, clock)
+    check_open(settings, keyed=bool(keys))
     core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared)
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
@@ -89,7 +91,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     app.extensions["gloss"] = core  # the server's worker asks for it
     install_problems(app)
     app.before_request(lambda: patience.begin(settings.store_call_s))
-    install_doors(app, Doors.of(settings))
+    install_doors(app, Doors.of(settings, keys.__bool__))
     read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
     app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
@@ -100,10 +102,20 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
             ready=partial(_ready, core),
-            openapi=document(use_cases, version=VERSION, keyed=bool(keys)),
+            openapi=lambda keyed: document(use_cases, version=VERSION, keyed=keyed),
+            keyed=keys.__bool__,
         )
     )
     return app
+
+
+def _keys(fixed: Mapping[str, Entry], store: Store, clock: Clock) -> Keys:
+    keys = Keys(fixed, store=store, now=clock.now, monotonic=clock.monotonic)
+    try:
+        keys.look()
+    except (StoreDownError, ValueError):
+        raise SettingsError("The store's keys cannot be read, so nobody knows who may call.") from None
+    return keys
 
 
 def _core(  # noqa: PLR0913, PLR0917 - the seams
@@ -202,7 +214,7 @@ def _tokens(core: Core, keys: Keys) -> Tokens:
         store=core.exchange.store,
         secret=settings.secret.get_secret_value() if settings.secret else None,
         kept_s=settings.deadline_s + settings.retention_s,
-        live=keys.is_live,
+        live=keys.owns,
     )
 
 

@@ -9,7 +9,7 @@ from services.streams.core import Core
 from services.streams.open import open_stream
 from services.streams.stream import Stream
 from services.streams.use_case import UseCase
-from services.web.keys import ANONYMOUS, Caller
+from services.web.callers import ANONYMOUS, Caller
 from services.web.validation import validated
 
 LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
@@ -33,7 +33,7 @@ def begin(  # noqa: PLR0913 - what a request brings
     check_chosen_key("options.supersedes", given.options.supersedes, caller)
     check_chosen_key("Idempotency-Key", key, caller)
     wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
-    return open_stream(core, use_case, given, owner=caller.key_id, patience_s=patience_s, wish=wish)
+    return open_stream(core, use_case, given, owner=caller.owner, patience_s=patience_s, wish=wish)
 
 
 def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:

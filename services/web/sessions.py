@@ -52,4 +52,4 @@ class SessionRoutes:
         return Response(status=204)
 
     def _owner(self) -> str:
-        return authenticate(request, self.keys).key_id
+        return authenticate(request, self.keys).owner

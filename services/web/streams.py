@@ -69,7 +69,7 @@ class StreamRoutes:
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
-        require_room(self.core, caller.key_id, key=key)  # before the body: a refusal costs next to nothing
+        require_room(self.core, caller.owner, key=key)  # before the body: a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"))
         with self.core.capacity.body() as spare:
             body = read_json(
@@ -114,9 +114,9 @@ class StreamRoutes:
     def token(self, stream_id: str) -> Response:
         """Give a token with which a page can read this stream, and nothing else."""
         caller = authenticate(request, self.keys)  # a token makes no tokens
-        stream = self.core.streams.get(stream_id, caller.key_id)
+        stream = self.core.streams.get(stream_id, caller.owner)
         given = self._token_fields()
-        token, expires = self.tokens.new(stream.id, caller.key_id, given.origin)
+        token, expires = self.tokens.new(stream.id, caller.owner, given.origin)
         told = {"token": token, "url": f"{stream.url}?token={token}", "expires": expires}
         return Response(msgspec.json.encode(told), content_type=whole.CONTENT_TYPE)
 
@@ -129,7 +129,7 @@ class StreamRoutes:
         return validated(TokenFields, body)
 
     def _stream(self, stream_id: str) -> Stream:
-        owner = self.tokens.owner(request, stream_id) or authenticate(request, self.keys).key_id
+        owner = self.tokens.owner(request, stream_id) or authenticate(request, self.keys).owner
         return self.core.streams.get(stream_id, owner)
 
     def _answer(self, stream: Stream, encoding: Encoding, *, after: int) -> Response:

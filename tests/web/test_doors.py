@@ -135,7 +135,7 @@ def test_a_target_in_absolute_form_does_not_stand_in_for_the_host():
 def test_a_host_that_can_never_match_stops_the_start(word):
     """An entry of TRUSTED_HOSTS that is no host name is an error at the start."""
     with pytest.raises(SettingsError, match="TRUSTED_HOSTS"):
-        Doors.of(settings(trusted_hosts=(word,)))
+        Doors.of(settings(trusted_hosts=(word,)), bool)
 
 
 def test_no_header_is_no_host():
@@ -149,14 +149,15 @@ def test_no_header_is_no_host():
 @pytest.mark.parametrize("given", [{}, {**BEYOND, "open": True}, {**BEYOND, "keys": KEYED}])
 def test_a_guarded_service_starts(given):
     """On loopback, with a key, or open on purpose, the service starts."""
-    check_open(settings(**given))
+    chosen = settings(**given)
+    check_open(chosen, keyed=bool(chosen.keys))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "gloss.example"])  # noqa: S104 - as above
 def test_a_service_open_by_accident_does_not_start(host):
     """Reachable from outside without a key, the start is refused with three ways on."""
     with pytest.raises(SettingsError) as caught:
-        check_open(settings(host=host))
+        check_open(settings(host=host), keyed=False)
     assert all(way in str(caught.value) for way in ("make key", "HOST=127.0.0.1", "GLOSS_OPEN=1"))
 
 
@@ -255,7 +256,7 @@ def test_every_answer_varies_by_origin(path):
 def test_an_origin_that_can_never_match_stops_the_start(word):
     """An entry of GLOSS_CORS_ORIGINS that no browser sends is an error at the start."""
     with pytest.raises(SettingsError, match="GLOSS_CORS_ORIGINS"):
-        Doors.of(settings(cors_origins=(word,)))
+        Doors.of(settings(cors_origins=(word,)), bool)
 
 
 # Sec-Fetch-Site

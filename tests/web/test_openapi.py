@@ -63,7 +63,9 @@ def routes():
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
     app.register_blueprint(WebSocketRoute(None, Keys(), None).blueprint())
     app.register_blueprint(
-        pages_blueprint(CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi={})
+        pages_blueprint(
+            CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi=bool, keyed=bool
+        )
     )
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)

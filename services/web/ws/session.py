@@ -18,7 +18,8 @@ from services.streams.readers import Reader
 from services.streams.use_case import UseCase
 from services.web.begin import begin
 from services.web.bodies import parse_object
-from services.web.keys import Caller, Keys, check_scope
+from services.web.callers import Caller, check_scope
+from services.web.keys import Keys
 from services.web.problems import as_problem
 from services.web.streams import LATE_S
 from services.web.validation import validated
@@ -56,7 +57,7 @@ class Credentials:
     def owner(self, stream_id: str) -> str:
         """Return as whom a stream may be read; raises Unauthorized, ForeignOrigin, StoreDownError."""
         by_token = self.token_owner(stream_id) if self.token_owner else None
-        return by_token or self.caller().key_id
+        return by_token or self.caller().owner
 
 
 class Session:
