@@ -42,6 +42,7 @@ from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
+from services.web.entrance import Entrance
 from services.web.entries import Entry
 from services.web.keys import Keys, parse_keys
 from services.web.openapi import document
@@ -50,6 +51,7 @@ from services.web.problems import install_problems
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
 from services.web.tokens import Tokens
+from services.web.watch import Watch
 from services.web.ws.route import WebSocketRoute
 
 HERE = Path(__file__).parent
@@ -93,9 +95,11 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     app.before_request(lambda: patience.begin(settings.store_call_s))
     install_doors(app, Doors.of(settings, keys.__bool__))
     read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
-    app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())
+    watch = app.extensions["gloss.watch"] = Watch(keys, core.streams, clock)
+    entrance = Entrance(keys=keys, tokens=read_tokens, watch=watch)
+    app.register_blueprint(StreamRoutes(core, use_cases, entrance).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
-    app.register_blueprint(WebSocketRoute(core, keys, read_tokens).blueprint())
+    app.register_blueprint(WebSocketRoute(core, entrance).blueprint())
     app.register_blueprint(
         pages_blueprint(
             HERE / "client",

@@ -11,6 +11,7 @@ from services.streams.stream import Stream
 from services.streams.use_case import UseCase
 from services.web.callers import ANONYMOUS, Caller
 from services.web.validation import validated
+from services.web.watch import Watch
 
 LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
 MOST_CHOSEN = 255
@@ -22,6 +23,7 @@ def begin(  # noqa: PLR0913 - what a request brings
     body: Mapping[str, Any],
     caller: Caller,
     *,
+    watch: Watch,
     key: str | None,
     patience_s: float | None = None,
 ) -> Stream:
@@ -33,7 +35,9 @@ def begin(  # noqa: PLR0913 - what a request brings
     check_chosen_key("options.supersedes", given.options.supersedes, caller)
     check_chosen_key("Idempotency-Key", key, caller)
     wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
-    return open_stream(core, use_case, given, owner=caller.owner, patience_s=patience_s, wish=wish)
+    stream = open_stream(core, use_case, given, owner=caller.owner, patience_s=patience_s, wish=wish)
+    watch.began(stream, caller)
+    return stream
 
 
 def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:

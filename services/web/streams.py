@@ -20,10 +20,10 @@ from services.streams.use_case import UseCase
 from services.web.begin import begin
 from services.web.bodies import read_json
 from services.web.body import StreamBody
+from services.web.entrance import Entrance
 from services.web.hangup import HangUp
-from services.web.keys import Keys, authenticate
+from services.web.keys import authenticate
 from services.web.problems import problem_response
-from services.web.tokens import Tokens
 from services.web.validation import validated
 from services.wire import json as whole
 from services.wire.encoding import Encoding
@@ -44,12 +44,11 @@ class TokenFields(BaseModel):
 
 @dataclass(frozen=True)
 class StreamRoutes:
-    """What can be done with a stream; ``keys`` tells who is calling."""
+    """What can be done with a stream."""
 
     core: Core
     use_cases: Mapping[str, UseCase]
-    keys: Keys
-    tokens: Tokens
+    entrance: Entrance
 
     def blueprint(self) -> Blueprint:
         """Give each route its path."""
@@ -65,7 +64,7 @@ class StreamRoutes:
     def start(self, name: str) -> Response:
         """Start a stream and answer with it."""
         use_case = self.use_cases.get(name)
-        caller = authenticate(request, self.keys, scope=name if use_case else None)
+        caller = authenticate(request, self.entrance.keys, scope=name if use_case else None)
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
@@ -76,7 +75,8 @@ class StreamRoutes:
                 request, max_bytes=settings.max_body_bytes, within_s=settings.body_s, spare=spare
             )
         patience_s = settings.json_s if encoding is JSON else None
-        stream = begin(self.core, use_case, body, caller, key=key, patience_s=patience_s)
+        watch = self.entrance.watch
+        stream = begin(self.core, use_case, body, caller, watch=watch, key=key, patience_s=patience_s)
         return self._answer(stream, encoding, after=0)
 
     def read(self, stream_id: str) -> Response:
@@ -113,10 +113,10 @@ class StreamRoutes:
 
     def token(self, stream_id: str) -> Response:
         """Give a token with which a page can read this stream, and nothing else."""
-        caller = authenticate(request, self.keys)  # a token makes no tokens
+        caller = authenticate(request, self.entrance.keys)  # a token makes no tokens
         stream = self.core.streams.get(stream_id, caller.owner)
         given = self._token_fields()
-        token, expires = self.tokens.new(stream.id, caller.owner, given.origin)
+        token, expires = self.entrance.tokens.new(stream.id, caller.owner, given.origin)
         told = {"token": token, "url": f"{stream.url}?token={token}", "expires": expires}
         return Response(msgspec.json.encode(told), content_type=whole.CONTENT_TYPE)
 
@@ -129,7 +129,9 @@ class StreamRoutes:
         return validated(TokenFields, body)
 
     def _stream(self, stream_id: str) -> Stream:
-        owner = self.tokens.owner(request, stream_id) or authenticate(request, self.keys).owner
+        owner = (
+            self.entrance.tokens.owner(request, stream_id) or authenticate(request, self.entrance.keys).owner
+        )
         return self.core.streams.get(stream_id, owner)
 
     def _answer(self, stream: Stream, encoding: Encoding, *, after: int) -> Response:

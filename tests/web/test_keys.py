@@ -191,7 +191,8 @@ def test_the_first_key_closes_a_service_that_runs():
     stored = Stored()
     assert stored.keys.caller(None) == ANONYMOUS
     stored_keys.add(stored.store, ENTRY)
-    stored.keys.look()
+    stored.pass_time(FRESH_S)
+    assert stored.keys.caller(f"Bearer {KEY}") == ENTRY.caller
     refused(stored.keys, None)
 
 

@@ -59,9 +59,9 @@ def routes():
     """Every route of the app, as the document writes it."""
     app = Flask(__name__, static_folder=None)
     install_problems(app)
-    app.register_blueprint(StreamRoutes(None, USE_CASES, Keys(), None).blueprint())
+    app.register_blueprint(StreamRoutes(None, USE_CASES, None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
-    app.register_blueprint(WebSocketRoute(None, Keys(), None).blueprint())
+    app.register_blueprint(WebSocketRoute(None, None).blueprint())
     app.register_blueprint(
         pages_blueprint(
             CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi=bool, keyed=bool
