@@ -31,7 +31,7 @@ ID_BYTES = 6  # 12 hex digits: a name to look up by, not a secret
 SECRET_BYTES = 32  # 256 bits: guessing is hopeless, so a plain SHA-256 is hash enough
 BEARER = re.compile(r"bearer +(gloss_([A-Za-z0-9-]{8,64})_[A-Za-z0-9_-]{32,128})", re.ASCII | re.IGNORECASE)
 NO_DIGEST = bytes(32)
-FRESH_S = 1.0
+FRESH_S = 0.1  # a flood of keys that do not exist asks the store no more often
 NOTE_USE_S = 60.0
 
 log = logging.getLogger("gloss.keys")
