@@ -44,12 +44,17 @@ from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
 from services.web.entrance import Entrance
 from services.web.entries import Entry
+from services.web.forgotten import Forgotten
+from services.web.grants import Grants
 from services.web.keys import Keys, parse_keys
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems
+from services.web.rates import Rates
 from services.web.sessions import SessionRoutes
+from services.web.signing import Signing
 from services.web.streams import StreamRoutes
+from services.web.subjects import SubjectRoutes
 from services.web.tokens import Tokens
 from services.web.watch import Watch
 from services.web.ws.route import WebSocketRoute
@@ -84,7 +89,9 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
         chosen = choose(settings)
         store, shared = chosen.store, chosen.shared
         log.info(chosen.told)
-    keys = _keys(fixed, store, clock)
+    signing = Signing(store, settings.secret.get_secret_value() if settings.secret else None)
+    forgotten = Forgotten(store, now=clock.now, kept_s=settings.token_s)
+    keys = _keys(fixed, store, clock, signing, forgotten)
     check_open(settings, keyed=bool(keys))
     core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared)
     core.exchange.open(partial(take_over, core))
@@ -94,11 +101,16 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     install_problems(app)
     app.before_request(lambda: patience.begin(settings.store_call_s))
     install_doors(app, Doors.of(settings, keys.__bool__))
-    read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
-    watch = app.extensions["gloss.watch"] = Watch(keys, core.streams, clock)
-    entrance = Entrance(keys=keys, tokens=read_tokens, watch=watch)
+    entrance = _entrance(core, keys, signing, forgotten, shared)
+    app.extensions["gloss.entrance"] = entrance  # and so it does for this
+    _register(app, core, use_cases, entrance)
+    return app
+
+
+def _register(app: Flask, core: Core, use_cases: dict[str, UseCase], entrance: Entrance) -> None:
     app.register_blueprint(StreamRoutes(core, use_cases, entrance).blueprint())
-    app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
+    app.register_blueprint(SessionRoutes(core, use_cases, entrance.keys).blueprint())
+    app.register_blueprint(SubjectRoutes(core, use_cases, entrance).blueprint())
     app.register_blueprint(WebSocketRoute(core, entrance).blueprint())
     app.register_blueprint(
         pages_blueprint(
@@ -107,16 +119,19 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
             limits=lambda use_case: _limits(core, use_case),
             ready=partial(_ready, core),
             openapi=lambda keyed: document(use_cases, version=VERSION, keyed=keyed),
-            keyed=keys.__bool__,
+            keyed=entrance.keys.__bool__,
         )
     )
-    return app
 
 
-def _keys(fixed: Mapping[str, Entry], store: Store, clock: Clock) -> Keys:
-    keys = Keys(fixed, store=store, now=clock.now, monotonic=clock.monotonic)
+def _keys(
+    fixed: Mapping[str, Entry], store: Store, clock: Clock, signing: Signing, forgotten: Forgotten
+) -> Keys:
+    grants, now, monotonic = Grants(signing), clock.now, clock.monotonic
+    keys = Keys(fixed, store=store, grants=grants, forgotten=forgotten, now=now, monotonic=monotonic)
     try:
         keys.look()
+        forgotten.look()
     except (StoreDownError, ValueError):
         raise SettingsError("The store's keys cannot be read, so nobody knows who may call.") from None
     return keys
@@ -212,13 +227,19 @@ def _openai(settings: Settings, base_url: str | None, key: str | None) -> OpenAI
     )
 
 
-def _tokens(core: Core, keys: Keys) -> Tokens:
-    settings = core.settings
-    return Tokens(
-        store=core.exchange.store,
-        secret=settings.secret.get_secret_value() if settings.secret else None,
-        kept_s=settings.deadline_s + settings.retention_s,
-        live=keys.owns,
+def _entrance(
+    core: Core, keys: Keys, signing: Signing, forgotten: Forgotten, shared: Shared | None
+) -> Entrance:
+    settings, clock = core.settings, core.clock
+    rates = Rates(settings, clock, shared)
+    kept_s = settings.deadline_s + settings.retention_s
+    return Entrance(
+        keys=keys,
+        tokens=Tokens(store=core.exchange.store, signing=signing, kept_s=kept_s, live=keys.owns),
+        grants=Grants(signing),
+        forgotten=forgotten,
+        rates=rates,
+        watch=Watch(keys, core.streams, clock, rates=rates, forgotten=forgotten),
     )
 
 

@@ -11,6 +11,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from math import inf
@@ -19,18 +20,22 @@ from typing import Any
 
 from flask import Request
 
-from services.errors import Unauthorized
+from services.errors import ForeignOrigin, Unauthorized
 from services.settings import SettingsError
 from services.state.store import Store, StoreDownError
 from services.telemetry import log_failure
 from services.web import stored_keys
-from services.web.callers import ANONYMOUS, PRIVILEGED, Caller, check_scope
+from services.web.callers import ANONYMOUS, PRIVILEGED, Caller, check_scope, page_origin
 from services.web.entries import Entry, parse_entry
+from services.web.forgotten import Forgotten
+from services.web.grants import PREFIX, Grants
 
 ID_BYTES = 6  # 12 hex digits: a name to look up by, not a secret
 SECRET_BYTES = 32  # 256 bits: guessing is hopeless, so a plain SHA-256 is hash enough
 BEARER = re.compile(r"bearer +(gloss_([A-Za-z0-9-]{8,64})_[A-Za-z0-9_-]{32,128})", re.ASCII | re.IGNORECASE)
 NO_DIGEST = bytes(32)
+TOKEN = re.compile(rf"bearer +({PREFIX}[A-Za-z0-9_.-]{{40,4000}})", re.ASCII | re.IGNORECASE)
+BAD_GRANT = "This token is not live here: wrong, too old or withdrawn."
 FRESH_S = 0.1  # a flood of keys that do not exist asks the store no more often
 NOTE_USE_S = 60.0
 
@@ -45,17 +50,21 @@ def now_utc() -> datetime:
 class Keys:
     """Every key that is known; none, now and before: there is one caller, ``anonymous``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of who may call
         self,
         fixed: Mapping[str, Entry] = MappingProxyType({}),
         *,
         store: Store | None = None,
+        grants: Grants | None = None,
+        forgotten: Forgotten | None = None,
         now: Callable[[], datetime] = now_utc,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """``fixed`` are those of GLOSS_KEYS, which beat those of the store where ids are the same."""
         self._fixed = fixed
         self._store = store
+        self._grants = grants
+        self._forgotten = forgotten
         self._now = now
         self._monotonic = monotonic
         self._value: bytes | None = None
@@ -68,12 +77,16 @@ class Keys:
         """Tell whether a key is needed at all."""
         return bool(self._known)
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Return who holds the key in this ``Authorization`` header.
+    def caller(self, authorization: str | None, page: str | None = None) -> Caller:
+        """Return who holds the key, or the client token, in this ``Authorization`` header.
 
-        Raises ``Unauthorized`` for none, a wrong or an expired one, in the same words: a probe
-        learns nothing about which ids exist.
+        ``page`` is the origin of the page that asks. Raises ``Unauthorized`` for none, a wrong or an
+        expired one, in the same words: a probe learns nothing about which ids exist; ForeignOrigin for a
+        token of another page; StoreDownError where a token cannot be read without the store.
         """
+        token = TOKEN.fullmatch(authorization or "")
+        if token is not None and self:
+            return self._granted(token[1], page)
         form = BEARER.fullmatch(authorization or "")
         if form is not None and not self:
             self._entry(form[2])  # the first key was made a moment ago, it seems
@@ -90,12 +103,35 @@ class Keys:
         self._used[key_id] = now
         return entry.caller
 
+    def _granted(self, token: str, page: str | None) -> Caller:
+        read = self._grants.read(token) if self._grants else None
+        entry = self._entry(read[0]) if read else None
+        if read is None or entry is None:
+            raise Unauthorized(BAD_GRANT)
+        caller = replace(entry.caller, grant=read[1])
+        if not self.is_live(caller) or self._now() >= read[1].until:
+            raise Unauthorized(BAD_GRANT)
+        if read[1].origin not in {None, page}:
+            raise ForeignOrigin("This token is good for pages of another origin.")
+        return caller
+
     def is_live(self, caller: Caller) -> bool:
-        """Tell whether the key that this caller has shown still opens anything."""
+        """Tell whether the key that this caller has shown still opens anything, and its end user is known.
+
+        A client token that is over opens nothing more, but what was begun with it may go on.
+        """
         if not self:
             return caller.key_id == ANONYMOUS.key_id
         entry = self._known.get(caller.shown)
-        return entry is not None and not entry.is_over(self._now())
+        if entry is None or entry.is_over(self._now()):
+            return False
+        since = self._forgotten.since(caller.owner) if self._forgotten and caller.grant else None
+        return since is None or (caller.grant is not None and caller.grant.made > since)
+
+    def until(self, caller: Caller) -> datetime | None:
+        """Return when the key that this caller has shown opens nothing any more; None is never."""
+        entry = self._known.get(caller.shown)
+        return entry.expires if entry else None
 
     def owns(self, owner: str) -> bool:
         """Tell whether a key of this owner, or of this end user, still opens anything."""
@@ -151,7 +187,7 @@ def authenticate(request: Request, keys: Keys, *, scope: str | None = None) -> C
     Raises ``Unauthorized``, or ``Forbidden`` where the key does not have the ``scope``. Without keys
     the operator is whoever sits at this machine.
     """
-    caller = keys.caller(request.headers.get("Authorization"))
+    caller = keys.caller(request.headers.get("Authorization"), page_origin(request))
     operator = caller is ANONYMOUS and scope in PRIVILEGED and is_at_home(request)
     if scope is not None and not operator:
         check_scope(caller, scope)

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, after_this_request, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.errors import InvalidInput, NotFound, ShuttingDown, retry_after
@@ -67,6 +68,8 @@ class StreamRoutes:
         caller = authenticate(request, self.entrance.keys, scope=name if use_case else None)
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
+        limits = self.entrance.rates.count(caller)
+        after_this_request(partial(_with, limits))
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
         require_room(self.core, caller.owner, key=key)  # before the body: a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"))
@@ -75,8 +78,9 @@ class StreamRoutes:
                 request, max_bytes=settings.max_body_bytes, within_s=settings.body_s, spare=spare
             )
         patience_s = settings.json_s if encoding is JSON else None
-        watch = self.entrance.watch
-        stream = begin(self.core, use_case, body, caller, watch=watch, key=key, patience_s=patience_s)
+        stream = begin(
+            self.core, use_case, body, caller, entrance=self.entrance, key=key, patience_s=patience_s
+        )
         return self._answer(stream, encoding, after=0)
 
     def read(self, stream_id: str) -> Response:
@@ -166,6 +170,11 @@ class StreamRoutes:
             content_type=whole.PROBLEM_TYPE if problem else whole.CONTENT_TYPE,
             headers=_headers(stream) | _come_back(problem or {}),
         )
+
+
+def _with(limits: Mapping[str, str], response: Response) -> Response:
+    response.headers.update(limits)
+    return response
 
 
 def _come_back(problem: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """A round, once a second: which keys are there now, and what has to end because one is not any more.
 
 A key that was withdrawn, or is over, takes its streams with it, its sockets, and its tokens: within
-two rounds, in every process. Where the store does not answer, what is known stays known.
+two rounds, in every process. What end users had that were forgotten goes too. Where the store does not
+answer, what is known stays known.
 """
 
 import logging
@@ -15,9 +16,12 @@ from services.state.store import StoreDownError
 from services.streams.clock import Clock
 from services.streams.registry import Streams
 from services.streams.stream import Stream
+from services.streams.subjects import cancel_all
 from services.telemetry import log_failure
 from services.web.callers import Caller
+from services.web.forgotten import Forgotten
 from services.web.keys import Keys
+from services.web.rates import Rates
 
 ROUND_S = 1.0
 
@@ -27,8 +31,12 @@ log = logging.getLogger("gloss.keys")
 class Watch:
     """Looks after what was opened with a key; ``start`` it where a server runs."""
 
-    def __init__(self, keys: Keys, streams: Streams, clock: Clock) -> None:
+    def __init__(
+        self, keys: Keys, streams: Streams, clock: Clock, *, rates: Rates, forgotten: Forgotten
+    ) -> None:
         self._keys = keys
+        self._rates = rates
+        self._forgotten = forgotten
         self._streams = streams
         self._clock = clock
         self._callers: WeakKeyDictionary[Stream, Caller] = WeakKeyDictionary()
@@ -40,9 +48,14 @@ class Watch:
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
 
-    def began(self, stream: Stream, caller: Caller) -> None:
-        """Note whose key opened a stream: of two keys that own it, one may be withdrawn."""
+    def began(self, stream: Stream, caller: Caller) -> bool:
+        """Note whose key opened a stream: of two keys that own it, one may be withdrawn.
+
+        Tells whether it began just now; else it is one that was joined.
+        """
+        new = not stream.is_copy and stream.log.end is None and stream not in self._callers
         self._callers.setdefault(stream, caller)
+        return new
 
     def tell(self, told: Callable[[], None]) -> None:
         """Call ``told`` in each round; it must neither block nor raise."""
@@ -57,6 +70,9 @@ class Watch:
         with suppress(StoreDownError):
             self._keys.look()
             self._keys.note_use()
+            for owner in self._forgotten.look():
+                gevent.spawn(cancel_all, self._streams, owner)
+            self._rates.renew()
         for stream in self._streams.running:
             if not self._may_run(stream):
                 stream.stop("cancelled")

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from services.state.memory import Contents, MemoryStore
+from services.state.store import Store
 from services.web.keys import new_key
+from services.web.signing import Signing
 from services.web.tokens import UNUSED_S, Tokens
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import NDJSON, Reply, Stage
@@ -18,6 +20,10 @@ PAGE = "https://page.example"
 
 def keyed(**more: Any) -> Stage:
     return Stage(settings={"keys": (ENTRY.line(), OTHER_ENTRY.line()), "secret": "of the tests"}, **more)
+
+
+def tokens(store: Store) -> Tokens:
+    return Tokens(store=store, signing=Signing(store, None), kept_s=1, live=bool)
 
 
 def token_of(stage: Stage, stream: str | None, key: str = KEY, **fields: str) -> Reply:
@@ -126,7 +132,7 @@ def test_an_old_token_is_good_if_it_was_used_in_time(used: bool, good: bool) -> 
 
 def later(stage: Stage) -> None:
     """Let the two minutes be over: the routes' tokens read with another clock."""
-    tokens: Tokens = stage.app.extensions["gloss.tokens"]
+    tokens: Tokens = stage.app.extensions["gloss.entrance"].tokens
     tokens.unused_s = -UNUSED_S
 
 
@@ -143,7 +149,7 @@ def test_a_withdrawn_key_withdraws_its_tokens() -> None:
 def test_a_store_that_came_back_empty_gets_the_secret_again() -> None:
     """Tokens that are under way stay good, and all processes go on signing alike."""
     contents = Contents()
-    made = [Tokens(store=MemoryStore(contents=contents), secret=None, kept_s=1, live=bool) for _ in range(2)]
+    made = [tokens(MemoryStore(contents=contents)) for _ in range(2)]
     token, _ = made[0].new("s", "o", None)
     made[1]._read(token)  # noqa: SLF001 - it knows the secret now
     contents.values.clear()
@@ -155,6 +161,6 @@ def test_without_a_secret_one_is_made_and_kept() -> None:
     """All processes of a store sign alike, and after a restart too."""
     stage = Stage()
     store = stage.core.exchange.store
-    made = [Tokens(store=store, secret=None, kept_s=1, live=bool) for _ in range(2)]
+    made = [tokens(store) for _ in range(2)]
     token, _ = made[0].new("s", "o", None)
     assert made[1]._read(token).stream == "s"  # noqa: SLF001 - the same secret, and nothing else, reads it

@@ -20,7 +20,7 @@ OTHER, OTHER_ENTRY = new_key("other")
 
 
 def watch_of(stage: Stage) -> Watch:
-    watch: Watch = stage.app.extensions["gloss.watch"]
+    watch: Watch = stage.app.extensions["gloss.entrance"].watch
     return watch
 
 

@@ -20,9 +20,9 @@ from wsproto.utilities import generate_accept_token
 
 from services.errors import UpgradeRequired
 from services.streams.core import Core
+from services.web.callers import page_origin
 from services.web.entrance import Entrance
 from services.web.keys import authenticate
-from services.web.watch import Watch
 from services.web.ws.connection import Connection, Limits
 from services.web.ws.session import CONTROL_BYTES, Credentials, Session
 
@@ -52,9 +52,11 @@ class WebSocketRoute:
         self.core.drain.require_open()
         asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - it outlives its context
         token_owner = partial(self.entrance.tokens.owner, asked) if "token" in request.args else None
-        credentials = Credentials(self.entrance.keys, authorization, token_owner, caller)
+        credentials = Credentials(
+            self.entrance.keys, authorization, token_owner, page_origin(request), caller
+        )
         return _Switched(
-            _Body(self.core, self.entrance.watch, credentials, request.environ["gunicorn.socket"]),
+            _Body(self.core, self.entrance, credentials, request.environ["gunicorn.socket"]),
             status=101,
             headers={"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Accept": accept},
             direct_passthrough=True,
@@ -100,9 +102,9 @@ class _Switched(Response):
 class _Body:
     """Lets the server write the head, then is the WebSocket."""
 
-    def __init__(self, core: Core, watch: Watch, credentials: Credentials, sock: Any) -> None:
+    def __init__(self, core: Core, entrance: Entrance, credentials: Credentials, sock: Any) -> None:
         self._core = core
-        self._watch = watch
+        self._entrance = entrance
         self._credentials = credentials
         self._sock = sock
 
@@ -120,7 +122,7 @@ class _Body:
             message_s=settings.body_s,
         )
         connection = Connection(self._sock, self._core.clock, limits, most_bytes=CONTROL_BYTES)
-        session = Session(self._core, self._watch, self._credentials, connection)
+        session = Session(self._core, self._entrance, self._credentials, connection)
         try:
             session.run()
         finally:

@@ -20,11 +20,11 @@ from services.streams.use_case import UseCase
 from services.web.begin import begin
 from services.web.bodies import parse_object
 from services.web.callers import Caller, check_scope
+from services.web.entrance import Entrance
 from services.web.keys import Keys
 from services.web.problems import as_problem
 from services.web.streams import LATE_S
 from services.web.validation import validated
-from services.web.watch import Watch
 from services.web.ws.connection import Connection
 from services.web.ws.ops import Auth, Cancel, Resume, Start, ref_of
 from services.web.ws.refs import Refs
@@ -40,13 +40,14 @@ class Credentials:
     """What a socket has shown of who is calling.
 
     ``authorization`` is the header, or what the first message said; ``token_owner(stream_id)`` tells
-    whose a stream is by the read token in the address, and raises as ``Tokens.owner`` does. ``known`` is
-    who was let in last.
+    whose a stream is by the read token in the address, and raises as ``Tokens.owner`` does. ``page`` is the
+    origin of the page that asks, ``known`` who was let in last.
     """
 
     keys: Keys
     authorization: str | None = None
     token_owner: Callable[[str], str | None] | None = None
+    page: str | None = None
     known: Caller | None = None
     _owner: str | None = None
 
@@ -57,7 +58,7 @@ class Credentials:
 
     def caller(self) -> Caller:
         """Return who is calling; raises Unauthorized, also where only a stream's token was shown."""
-        self.known = self.keys.caller(self.authorization)
+        self.known = self.keys.caller(self.authorization, self.page)
         return self.known
 
     def owner(self, stream_id: str) -> str:
@@ -75,10 +76,12 @@ class Credentials:
 class Session:
     """One socket, from its first message to its last."""
 
-    def __init__(self, core: Core, watch: Watch, credentials: Credentials, connection: Connection) -> None:
+    def __init__(
+        self, core: Core, entrance: Entrance, credentials: Credentials, connection: Connection
+    ) -> None:
         """Only ``run`` opens anything."""
         self._core = core
-        self._watch = watch
+        self._entrance = entrance
         self._credentials = credentials
         self._connection = connection
         self._refs = Refs(core, connection)
@@ -88,7 +91,7 @@ class Session:
     def run(self) -> None:
         """Hear ops until the connection is over."""
         self._core.drain.watch(self._refs.told_to_stop)
-        self._watch.tell(self._look)
+        self._entrance.watch.tell(self._look)
         if self._credentials.proved:
             self._let_in()
         else:
@@ -99,7 +102,7 @@ class Session:
     def close(self) -> None:
         """Leave every stream, wait for nothing."""
         self._core.drain.unwatch(self._refs.told_to_stop)
-        self._watch.forget(self._look)
+        self._entrance.watch.forget(self._look)
         self._refs.leave()
         self._is_known()
 
@@ -142,7 +145,7 @@ class Session:
                 raise InvalidInput(errors=[{"field": "op", "problem": problem}])
 
     def _authenticate(self, token: str) -> None:
-        shown = Credentials(self._credentials.keys, f"Bearer {token}")
+        shown = Credentials(self._credentials.keys, f"Bearer {token}", page=self._credentials.page)
         shown.caller()
         self._credentials = shown
         self._connection.bother()
@@ -176,11 +179,14 @@ class Session:
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
         check_scope(caller, use_case.name)
+        self._entrance.rates.count(caller)
         self._refs.serve(given.ref, partial(self._begun, given, use_case, caller), large=large)
 
     def _begun(self, given: Start, use_case: UseCase, caller: Caller) -> Reader:
         return Reader(
-            begin(self._core, use_case, given.body, caller, watch=self._watch, key=given.idempotency_key)
+            begin(
+                self._core, use_case, given.body, caller, entrance=self._entrance, key=given.idempotency_key
+            )
         )
 
     def _resumed(self, given: Resume, owner: str) -> Reader:
