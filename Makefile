@@ -26,6 +26,7 @@ test: $(DEV) $(EMBEDDED)  ## all tests but the fault rig's, with the real server
 	@$(IN_VENV) pytest --ignore=tests/rig
 
 check: $(DEV) $(EMBEDDED)  ## format, lint, types, import contracts, all tests with branch coverage
+	@.venv/bin/python -S -m services.launch.startup_files .venv
 	@$(IN_VENV) ruff format --check
 	@$(IN_VENV) ruff check
 	@$(IN_VENV) mypy

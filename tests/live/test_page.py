@@ -20,6 +20,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.S15
 def test_the_page_loads_from_its_own_host_without_a_complaint(visit, deployed):
     """The page breaks none of its own policy, asks no other host, and calls no API by itself."""
     opened = visit()
@@ -113,6 +114,7 @@ def test_a_server_that_is_gone_is_told_in_a_persons_words(visit):
     expect(opened.text(".out")).to_have_text(SPANISH)
 
 
+@pytest.mark.S15
 @pytest.mark.parametrize("tab", ["translate", "tutor"])
 def test_markup_in_an_answer_is_only_text(visit, tab):
     """What a model says never becomes an element that the page did not make."""

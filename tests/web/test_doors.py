@@ -55,6 +55,7 @@ STRANGE_HOSTS = [
 ]
 
 
+@pytest.mark.S6
 @pytest.mark.parametrize("host", STRANGE_HOSTS)
 def test_loopback_serves_no_other_name(host):
     """A name that was rebound to this machine is refused before any route, known or not."""
@@ -62,6 +63,7 @@ def test_loopback_serves_no_other_name(host):
     assert [slug(answer) for answer in answers] == ["untrusted-host"] * 3
 
 
+@pytest.mark.S3
 def test_a_request_without_host_is_refused():
     """The server's own address never stands in for a missing Host."""
     answer = client().get("/", environ_overrides={"HTTP_HOST": None})
@@ -106,6 +108,7 @@ def test_open_to_everybody_serves_addresses(host, served):
     assert (get(given, "/", {"Host": host}).status_code == 200) is served
 
 
+@pytest.mark.S3
 @pytest.mark.parametrize(
     ("target", "served"),
     [
@@ -200,6 +203,8 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.S6
+@pytest.mark.S8
 @pytest.mark.parametrize("origin", FOREIGN)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 def test_a_foreign_page_may_not_ask(origin, method):
@@ -211,6 +216,7 @@ def test_a_foreign_page_may_not_ask(origin, method):
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+@pytest.mark.S8
 def test_a_listed_page_may_ask_and_read():
     """A listed origin is answered with itself, never a wildcard, and without credentials."""
     headers = {"Origin": LISTED, "Sec-Fetch-Site": "cross-site"}
@@ -246,6 +252,7 @@ def test_options_without_a_preflight_lists_methods():
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
+@pytest.mark.S8
 @pytest.mark.parametrize("path", ["/", "/v1/secret", "/nowhere"])
 def test_every_answer_varies_by_origin(path):
     """No cache between may give one origin's answer to another."""
@@ -262,6 +269,7 @@ def test_an_origin_that_can_never_match_stops_the_start(word):
 # Sec-Fetch-Site
 
 
+@pytest.mark.S6
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
 def test_a_foreign_page_without_origin_may_not_touch_the_api(site):
     """A browser that says the request is another site's is believed, for GET too."""
@@ -273,6 +281,7 @@ def test_a_foreign_page_without_origin_may_not_touch_the_api(site):
     assert [slug(answer) for answer in answers] == ["foreign-origin"] * 2
 
 
+@pytest.mark.S6
 @pytest.mark.parametrize("path", ["/", "/v1/use-cases"])
 def test_another_site_may_not_post_even_there(path):
     """Only reading is free to all."""

@@ -85,12 +85,14 @@ WRONG = {
 }
 
 
+@pytest.mark.S2
 @pytest.mark.parametrize("header", WRONG.values(), ids=WRONG)
 def test_any_other_header_opens_nothing(header):
     """Only the whole key, as a bearer token and alone, opens the door."""
     assert refused(keys_of(ENTRY), header)["status"] == 401
 
 
+@pytest.mark.S2
 def test_a_wrong_secret_reads_like_an_unknown_id():
     """A probe cannot tell which ids exist."""
     keys = keys_of(ENTRY)
@@ -307,6 +309,7 @@ def test_a_missing_scope_is_a_403():
     assert (answer.status_code, answer.json["type"]) == (403, "/problems/forbidden")
 
 
+@pytest.mark.S2
 @pytest.mark.parametrize("place", ["/v1/echo?key={}", "/v1/echo?token={}", "/v1/echo?access_token={}"])
 def test_a_key_in_the_url_opens_nothing(place):
     """URLs end in logs, so a key is never read from one."""
@@ -314,6 +317,7 @@ def test_a_key_in_the_url_opens_nothing(place):
     assert answer.status_code == 401
 
 
+@pytest.mark.S2
 @pytest.mark.parametrize("name", ["X-Api-Key", "Proxy-Authorization", "Cookie", "X-Authorization"])
 def test_a_key_in_another_header_opens_nothing(name):
     """One header carries the key, and no other."""

@@ -63,6 +63,7 @@ def test_a_token_needs_no_fields(body: str) -> None:
     assert stage.call("POST", f"/v1/streams/{stream.stream}/token", key=KEY, data=body).status == 200
 
 
+@pytest.mark.S5
 def test_a_token_opens_one_stream() -> None:
     """Not another one of the same key."""
     stage = keyed()
@@ -70,6 +71,7 @@ def test_a_token_opens_one_stream() -> None:
     assert stage.call("GET", second[1].replace(second[0], first[0])).status == 401
 
 
+@pytest.mark.S5
 @pytest.mark.parametrize("path", ["/v1/echo?{token}", "/v1/streams/{stream}/token?{token}"])
 def test_a_token_starts_nothing_and_makes_no_tokens(path: str) -> None:
     """Wherever it is shown, but where it reads."""
@@ -86,6 +88,7 @@ def test_somebody_else_gets_no_token() -> None:
     assert token_of(stage, stream, OTHER).status == 404
 
 
+@pytest.mark.S5
 @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: "x" + t, lambda _t: "", lambda _t: "a.b.c"])
 def test_a_forged_token_opens_nothing(change: Any) -> None:
     """In the same words, whatever is wrong with it."""
@@ -119,6 +122,7 @@ def test_its_own_page_names_no_origin_when_it_reads() -> None:
     assert stage.call("GET", url, headers={"Sec-Fetch-Site": "none"}).status == 403
 
 
+@pytest.mark.S5
 @pytest.mark.parametrize(("used", "good"), [(True, True), (False, False)])
 def test_an_old_token_is_good_if_it_was_used_in_time(used: bool, good: bool) -> None:
     """An EventSource comes back with the same URL, long after the two minutes."""
@@ -136,6 +140,7 @@ def later(stage: Stage) -> None:
     tokens.unused_s = -UNUSED_S
 
 
+@pytest.mark.S4
 def test_a_withdrawn_key_withdraws_its_tokens() -> None:
     """A token is no better than the key that asked for it."""
     stage = keyed()
