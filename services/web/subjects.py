@@ -32,7 +32,12 @@ MOST_TOKENS = 10**12
 class TokenWish(BaseModel):
     """What a client token shall open, for whom; one of the two budgets has to be named."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("budget_usd", "budget_tokens")]},
+    )
 
     subject: Annotated[str, Field(pattern=SUBJECT)]
     use_cases: Annotated[list[str], Field(min_length=1, max_length=50)] | None = None
