@@ -235,7 +235,7 @@ def _entrance(
     kept_s = settings.deadline_s + settings.retention_s
     return Entrance(
         keys=keys,
-        tokens=Tokens(store=core.exchange.store, signing=signing, kept_s=kept_s, live=keys.owns),
+        tokens=Tokens(store=core.exchange.store, signing=signing, kept_s=kept_s, live=keys.opens),
         grants=Grants(signing),
         forgotten=forgotten,
         rates=rates,

@@ -115,15 +115,19 @@ class Keys:
             raise ForeignOrigin("This token is good for pages of another origin.")
         return caller
 
+    def opens(self, key_id: str) -> bool:
+        """Tell whether the key of this id opens anything; the empty one stands for nobody's."""
+        if not self:
+            return key_id == ANONYMOUS.shown
+        entry = self._known.get(key_id)
+        return entry is not None and not entry.is_over(self._now())
+
     def is_live(self, caller: Caller) -> bool:
         """Tell whether the key that this caller has shown still opens anything, and its end user is known.
 
         A client token that is over opens nothing more, but what was begun with it may go on.
         """
-        if not self:
-            return caller.key_id == ANONYMOUS.key_id
-        entry = self._known.get(caller.shown)
-        if entry is None or entry.is_over(self._now()):
+        if not self.opens(caller.shown):
             return False
         since = self._forgotten.since(caller.owner) if self._forgotten and caller.grant else None
         return since is None or (caller.grant is not None and caller.grant.made > since)

@@ -120,7 +120,7 @@ class StreamRoutes:
         caller = authenticate(request, self.entrance.keys)  # a token makes no tokens
         stream = self.core.streams.get(stream_id, caller.owner)
         given = self._token_fields()
-        token, expires = self.entrance.tokens.new(stream.id, caller.owner, given.origin)
+        token, expires = self.entrance.tokens.new(stream.id, caller, given.origin)
         told = {"token": token, "url": f"{stream.url}?token={token}", "expires": expires}
         return Response(msgspec.json.encode(told), content_type=whole.CONTENT_TYPE)
 

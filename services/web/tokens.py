@@ -16,7 +16,7 @@ from flask import Request
 
 from services.errors import ForeignOrigin, Unauthorized
 from services.state.store import Store
-from services.web.callers import page_origin
+from services.web.callers import Caller, page_origin
 from services.web.signing import Signing
 
 UNUSED_S = 120
@@ -24,10 +24,11 @@ SALT = "gloss read token"
 
 
 class _Opens(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token opens, to whom, from where; ``once`` tells it from all others."""
+    """What a token opens, to whom, by which key, from where; ``once`` tells it from all others."""
 
     stream: str
     owner: str
+    key: str
     origin: str | None
     once: str
 
@@ -36,7 +37,7 @@ class _Opens(msgspec.Struct, frozen=True, kw_only=True):
 class Tokens:
     """Makes and reads tokens; ``kept_s`` is how long a used one stays good.
 
-    ``live`` tells whether the key that asked for a token still opens anything.
+    ``live`` tells whether the key of this id, which asked for a token, still opens anything.
     """
 
     store: Store
@@ -45,9 +46,15 @@ class Tokens:
     live: Callable[[str], bool]
     unused_s: float = UNUSED_S
 
-    def new(self, stream_id: str, owner: str, origin: str | None) -> tuple[str, datetime]:
+    def new(self, stream_id: str, caller: Caller, origin: str | None) -> tuple[str, datetime]:
         """Return a token, and until when it has to be used first; raises StoreDownError."""
-        opens = _Opens(stream=stream_id, owner=owner, origin=origin, once=secrets.token_urlsafe(9))
+        opens = _Opens(
+            stream=stream_id,
+            owner=caller.owner,
+            key=caller.shown,
+            origin=origin,
+            once=secrets.token_urlsafe(9),
+        )
         token = self.signing.sign(msgspec.to_builtins(opens), SALT)
         return token, datetime.now(UTC) + timedelta(seconds=UNUSED_S)
 
@@ -61,7 +68,7 @@ class Tokens:
         if token is None:
             return None
         opens = self._read(token)
-        if opens.stream != stream_id or not self.live(opens.owner):
+        if opens.stream != stream_id or not self.live(opens.key):
             raise _refused()
         if opens.origin is not None and page_origin(request) != opens.origin:
             raise ForeignOrigin("This token is good for pages of another origin.")

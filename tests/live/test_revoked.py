@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -29,7 +30,7 @@ def service(
 ) -> Iterator[Service]:
     """Two workers over a store that has a key."""
     redis.ask("FLUSHALL")
-    make_key(redis, "NAME=another")
+    make_key("NAME=another", REDIS_URL=redis.url)
     with serving(
         tmp_path_factory.mktemp("revoked"),
         OPENAI_BASE_URL=upstream.base_url,
@@ -42,13 +43,11 @@ def service(
         yield running
 
 
-def make_key(redis: RedisServer, *words: str) -> list[str]:
+def make_key(*words: str, **env: str) -> list[str]:
     """``make key``, as an operator types it."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = [sys.executable, "-m", "services.launch.key", *words]
-    run = subprocess.run(
-        command, cwd=ROOT, env={**clean, "REDIS_URL": redis.url}, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run(command, cwd=ROOT, env={**clean, **env}, capture_output=True, text=True, check=True)
     return run.stdout.splitlines()
 
 
@@ -66,7 +65,7 @@ def goodbye(peer: ClientConnection) -> tuple[int, int]:
 
 def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, redis: RedisServer) -> None:
     """Streams and sockets in both processes, within five seconds; and it opens nothing more."""
-    key = make_key(redis, "NAME=web")[-1]
+    key = make_key("NAME=web", REDIS_URL=redis.url)[-1]
     headers = {"Authorization": f"Bearer {key}"}
     with ExitStack() as opened:
         clients = [opened.enter_context(service.connect()) for _ in range(6)]  # so that both have some
@@ -75,7 +74,7 @@ def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, redis: RedisServ
             client.post("/v1/relay", asking("paced:100000:20"), accept=EVENTS, **headers)
             assert client.head().status == 200
             assert b'"type":"text"' in client.until(b'"type":"text"')
-        make_key(redis, f"REVOKE={key.split('_')[1]}")
+        make_key(f"REVOKE={key.split('_')[1]}", REDIS_URL=redis.url)
         until = time.monotonic() + PROMISED_S
         ends = [json.loads(client.chunks().splitlines()[-1]) for client in clients]
         goodbyes = [goodbye(peer) for peer in sockets]
@@ -85,3 +84,20 @@ def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, redis: RedisServ
     with service.connect() as client:
         assert client.post("/v1/relay", asking("ok:5"), **headers).answer()[0].status == 401
     assert key.rpartition("_")[2] not in service.log
+
+
+def test_the_first_key_closes_a_service_that_runs(upstream: Upstream, tmp_path: Path) -> None:
+    """It is made beside the service, in the same file; what anybody had begun ends, and only it opens."""
+    with (
+        serving(
+            tmp_path, OPENAI_BASE_URL=upstream.base_url, OPENAI_API_KEY="sk-x", GLOSS_MODEL="paced:100000:20"
+        ) as service,
+        service.connect() as client,
+        service.connect() as other,
+    ):
+        client.post("/v1/relay", {"prompt": "x"}, accept=EVENTS)
+        client.head()
+        key = make_key("NAME=first", GLOSS_DATA=str(tmp_path / "data"))[-1]
+        assert json.loads(client.chunks().splitlines()[-1])["reason"] == "cancelled"
+        assert other.send("GET", "/v1/sessions").answer()[0].status == 401
+        assert other.send("GET", "/v1/sessions", Authorization=f"Bearer {key}").answer()[0].status == 200

@@ -7,6 +7,8 @@ import pytest
 
 from services.state.memory import Contents, MemoryStore
 from services.state.store import Store
+from services.web import stored_keys
+from services.web.callers import ANONYMOUS
 from services.web.keys import new_key
 from services.web.signing import Signing
 from services.web.tokens import UNUSED_S, Tokens
@@ -23,7 +25,7 @@ def keyed(**more: Any) -> Stage:
 
 
 def tokens(store: Store) -> Tokens:
-    return Tokens(store=store, signing=Signing(store, None), kept_s=1, live=bool)
+    return Tokens(store=store, signing=Signing(store, None), kept_s=1, live=lambda key: not key)
 
 
 def token_of(stage: Stage, stream: str | None, key: str = KEY, **fields: str) -> Reply:
@@ -151,14 +153,31 @@ def test_a_withdrawn_key_withdraws_its_tokens() -> None:
     assert stream
 
 
+@pytest.mark.S4
+def test_a_token_is_over_with_the_key_that_asked_for_it() -> None:
+    """Though another one owns the same."""
+    key, entry = new_key("leaked", owner=ENTRY.id)
+    stage = Stage(settings={"secret": "of the tests", "keys": (ENTRY.line(),)})
+    stored_keys.add(stage.core.exchange.store, entry)
+    stage.app.extensions["gloss.entrance"].watch.round()
+    stream = stage.post(key=KEY)
+    stream.read()
+    url = token_of(stage, stream.stream, key).json()["url"]
+    assert stage.call("GET", url).status == 200
+    stored_keys.end(stage.core.exchange.store, entry.id, stage.clock.now())
+    stage.app.extensions["gloss.entrance"].watch.round()
+    assert stage.call("GET", url).status == 401
+    assert stage.call("GET", token_of(stage, stream.stream).json()["url"]).status == 200
+
+
 def test_a_store_that_came_back_empty_gets_the_secret_again() -> None:
     """Tokens that are under way stay good, and all processes go on signing alike."""
     contents = Contents()
     made = [tokens(MemoryStore(contents=contents)) for _ in range(2)]
-    token, _ = made[0].new("s", "o", None)
+    token, _ = made[0].new("s", ANONYMOUS, None)
     made[1]._read(token)  # noqa: SLF001 - it knows the secret now
     contents.values.clear()
-    later, _ = made[1].new("s", "o", None)
+    later, _ = made[1].new("s", ANONYMOUS, None)
     assert [one._read(good).stream for one in made for good in (token, later)] == ["s"] * 4  # noqa: SLF001
 
 
@@ -167,5 +186,5 @@ def test_without_a_secret_one_is_made_and_kept() -> None:
     stage = Stage()
     store = stage.core.exchange.store
     made = [tokens(store) for _ in range(2)]
-    token, _ = made[0].new("s", "o", None)
+    token, _ = made[0].new("s", ANONYMOUS, None)
     assert made[1]._read(token).stream == "s"  # noqa: SLF001 - the same secret, and nothing else, reads it
