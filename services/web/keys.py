@@ -68,6 +68,7 @@ class Keys:
         self._now = now
         self._monotonic = monotonic
         self._value: bytes | None = None
+        self._unreadable: bytes | None = None
         self._known: Mapping[str, Entry] = fixed
         self._looked_at = -inf
         self._used: dict[str, datetime] = {}
@@ -149,9 +150,10 @@ class Keys:
         return any(one.caller.key_id == key_id and not one.is_over(now) for one in self._known.values())
 
     def look(self) -> None:
-        """Read the store's keys anew; raises StoreDownError, and changes nothing for what cannot be read.
+        """Read the store's keys anew; raises StoreDownError, and ValueError once for what cannot be read.
 
-        A store that came back empty is told again what it held: it would else open the service.
+        Another release may have written that; what was known stays known. A store that came back empty
+        is told again what it held: it would else open the service.
         """
         if self._store is None:
             return
@@ -159,9 +161,10 @@ class Keys:
         value = self._store.get(stored_keys.VALUE)
         if value is None and self._value is not None:
             self._store.swap(stored_keys.VALUE, None, self._value, inf)
-        elif value is not None and value != self._value:
+        elif value is not None and value not in {self._value, self._unreadable}:
+            self._unreadable = value
             self._known = MappingProxyType({**stored_keys.read(value), **self._fixed})
-            self._value = value
+            self._value, self._unreadable = value, None
 
     def note_use(self) -> None:
         """Store when keys were used last, now and then; raises StoreDownError."""
@@ -180,7 +183,7 @@ class Keys:
             self.look()
         except StoreDownError:
             return None
-        except Exception as error:  # noqa: BLE001 - another release may have written what cannot be read
+        except ValueError as error:
             log_failure(log, "the store's keys cannot be read", error)
         return self._known.get(key_id)
 

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.errors import Forbidden, InvalidInput, NotFound
+from services.state.store import StoreDownError
 from services.streams.core import Core
 from services.streams.subjects import cancel_all, delete_all
 from services.streams.use_case import UseCase
@@ -98,13 +99,19 @@ class SubjectRoutes:
             raise NotFound("No end user can be called so.")
         owner = owner_of(caller.key_id, subject)
         self.entrance.forgotten.note(owner)
-        gevent.spawn(self._forget, owner).get()  # which waits for the store as long as it takes
+        failed = gevent.spawn(self._forget, owner).get()  # which waits for the store as long as it takes
+        if failed:
+            raise failed
         return Response(status=204)
 
-    def _forget(self, owner: str) -> None:
-        cancel_all(self.core.streams, owner)
-        delete_all(self.core.exchange.store, self.core.streams, owner)
-        self.core.sessions.forget(owner)
+    def _forget(self, owner: str) -> StoreDownError | None:
+        try:
+            cancel_all(self.core.streams, owner)
+            delete_all(self.core.exchange.store, self.core.streams, owner)
+            self.core.sessions.forget(owner)
+        except StoreDownError as failed:
+            return failed
+        return None
 
     def _server(self) -> Caller:
         caller = authenticate(request, self.entrance.keys)

@@ -68,16 +68,22 @@ class Watch:
     def round(self) -> None:
         """Look once."""
         with suppress(StoreDownError):
-            self._keys.look()
+            self._read()
             self._keys.note_use()
-            for owner in self._forgotten.look():
-                gevent.spawn(cancel_all, self._streams, owner)
             self._rates.renew()
         for stream in self._streams.running:
             if not self._may_run(stream):
                 stream.stop("cancelled")
         for told in tuple(self._told):
             told()
+
+    def _read(self) -> None:
+        try:
+            self._keys.look()
+        except ValueError as error:
+            log_failure(log, "the store's keys cannot be read", error)
+        for owner in self._forgotten.look():
+            gevent.spawn(cancel_all, self._streams, owner)
 
     def _may_run(self, stream: Stream) -> bool:
         """Ask by the key that opened it; one that was taken over may run as long as any key owns it."""

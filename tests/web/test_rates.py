@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import gevent
 import pytest
 
 from services.web.keys import new_key
-from services.web.rates import MINUTE_S, RENEW_S, SEAT_S
+from services.web.rates import LATE_S, MINUTE_S, RENEW_S, SEAT_S
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
 from tests.streams.stage import Reply, Stage, settle
@@ -161,6 +162,22 @@ def test_a_process_that_dies_leaves_no_seat_taken() -> None:
     assert pair.store.members(f"open:{FEW_ENTRY.id}", 0, 9)
     pair.clock.advance(SEAT_S)
     assert not pair.store.members(f"open:{FEW_ENTRY.id}", 0, 9)
+
+
+def test_a_seat_that_is_just_being_given_back_is_waited_for() -> None:
+    """The end of a stream is told a moment before its seat is free in the store."""
+    gate = Gate()
+    pair = pair_of(lambda _: whole("Hello", gate))
+    first = pair.here.post(key=FEW)
+    quitting = pair.here.shared.hold("quit")
+    gate.set()
+    first.read()
+    second = gevent.spawn(pair.there.post, key=FEW)
+    settle()
+    quitting.set()
+    settle()
+    pair.clock.advance(LATE_S)
+    assert second.get().status == 200
 
 
 @pytest.mark.parametrize(("opens", "expected"), [(False, [503, 503, 503]), (True, [200, 200, 429])])

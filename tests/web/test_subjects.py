@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import gevent
 import pytest
 
 from services.cost.accounts import Account, Quota
@@ -308,6 +309,22 @@ def test_nobody_forgets_anothers_end_users() -> None:
     stream = stage.post(key=ann).stream
     assert [forget(stage, key=OTHER), forget(stage, "nobody")] == [204, 204]
     assert state(stage, stream, ann) == 200
+
+
+def test_while_the_store_is_away_nobody_is_forgotten_by_half() -> None:
+    """503: ask again; and nothing is claimed to be gone."""
+    pair = Pair(says=whole("Hello"), settings=SETTINGS)
+    pair.here.post(key=token(pair.here)).read()
+    pair.mirrored()
+    deleting = pair.here.shared.hold("members")
+    asking = gevent.spawn(forget, pair.here)
+    deleting.reached.wait()
+    pair.away = True
+    deleting.set()
+    assert asking.get() == 503
+    pair.away = False
+    pair.clock.advance(2)
+    assert forget(pair.here) == 204
 
 
 @pytest.mark.parametrize("name", ["a b", "a%2Fb", "%00"])
