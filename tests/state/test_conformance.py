@@ -494,6 +494,15 @@ def test_group_member_stays(store):
     assert store.join("g", "a", LONG, 1) == (True, 1, pytest.approx(LONG, abs=1))
 
 
+def test_group_place_of_one_that_went(store, house):
+    """Others may stay: the place of who went is free all the same."""
+    store.join("g", "a", SHORT, 2)
+    store.join("g", "b", LONG, 2)
+    house.pass_time(AFTER)
+
+    assert store.join("g", "c", LONG, 2) == (True, 2, pytest.approx(LONG, abs=1))
+
+
 def test_group_without_limit(store):
     """Where nobody names a limit there is none."""
     assert [store.join("g", str(name), LONG).joined for name in range(20)] == [True] * 20

@@ -226,7 +226,10 @@ def listed(stage: Stage, after: int | str | None = None, **more: Any) -> Any:
 def test_a_caller_lists_its_own_sessions() -> None:
     """Those used last first; with as much of each as helps to choose one."""
     stage = Stage()
-    first, second = (session_of(stage.post("diary").events()) for _ in range(2))
+    first = session_of(stage.post("diary").events())
+    stage.clock.advance(1)
+    second = session_of(stage.post("diary").events())
+    assert [item["session"] for item in listed(stage).json()["items"]] == [second, first]
     stage.clock.advance(1)
     stage.post("diary", session=first).events()
     shown = listed(stage).json()
@@ -263,6 +266,7 @@ def test_what_is_gone_is_not_listed() -> None:
     stage = Stage()
     gone, kept_one = (session_of(stage.post("diary").events()) for _ in range(2))
     forget(stage, gone)
+    assert stage.core.exchange.store.members("sessions-of:anonymous", 0, 9) == [kept_one]
     assert [item["session"] for item in listed(stage).json()["items"]] == [kept_one]
     stage.clock.advance(31 * 86_400)
     assert listed(stage).json()["items"] == []

@@ -262,7 +262,11 @@ def test_a_forgotten_end_user_is_gone() -> None:
         session, *streams = kept[key]
         assert stage.call("GET", f"/v1/sessions/{session}", key=ask_as).status == status
         assert [state(stage, stream, ask_as) for stream in streams] == [status] * 2
-    assert not [name for name in stage.core.exchange.store._all.values if "/ann" in name]  # noqa: SLF001
+    store = stage.core.exchange.store
+    assert not [name for name in store._all.values if "/ann" in name]  # noqa: SLF001
+    for key, left in ((ann, False), (bob, True)):
+        once_ = kept[key][2]  # without other processes only what an idempotency key began is stored
+        assert (store.get(f"sent:{once_}") is not None, bool(store.read(f"log:{once_}", 0))) == (left, left)
     fresh = stage.call("POST", "/v1/echo", key=again, data="{}", headers={"Idempotency-Key": "1"})
     assert fresh.stream != kept[ann][2]
 
