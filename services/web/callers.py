@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from ipaddress import ip_address
 
 from flask import Request
 
@@ -89,3 +90,12 @@ def page_origin(request: Request) -> str | None:
     if origin is None and request.headers.get("Sec-Fetch-Site") == "same-origin":
         return request.host_url.rstrip("/")
     return origin
+
+
+def is_at_home(request: Request) -> bool:
+    """Tell whether somebody at this machine asks; who comes through a proxy may be anybody."""
+    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded"))
+    try:
+        return ip_address(request.remote_addr or "").is_loopback and not forwarded
+    except ValueError:
+        return False

@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from math import inf
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +24,7 @@ from services.settings import SettingsError
 from services.state.store import Store, StoreDownError
 from services.telemetry import log_failure
 from services.web import stored_keys
-from services.web.callers import ANONYMOUS, PRIVILEGED, Caller, check_scope, page_origin
+from services.web.callers import ANONYMOUS, PRIVILEGED, Caller, check_scope, is_at_home, page_origin
 from services.web.entries import Entry, parse_entry
 from services.web.forgotten import Forgotten
 from services.web.grants import PREFIX, Grants
@@ -199,15 +198,6 @@ def authenticate(request: Request, keys: Keys, *, scope: str | None = None) -> C
     if scope is not None and not operator:
         check_scope(caller, scope)
     return caller
-
-
-def is_at_home(request: Request) -> bool:
-    """Tell whether somebody at this machine asks; who comes through a proxy may be anybody."""
-    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded"))
-    try:
-        return ip_address(request.remote_addr or "").is_loopback and not forwarded
-    except ValueError:
-        return False
 
 
 def digest_of(key: str) -> bytes:

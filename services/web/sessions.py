@@ -12,8 +12,8 @@ from services.errors import Forbidden, InvalidInput, NotFound
 from services.streams.core import Core
 from services.streams.sessions import Session
 from services.streams.use_case import UseCase
-from services.web.callers import ANONYMOUS
-from services.web.keys import Keys, authenticate, is_at_home
+from services.web.callers import ANONYMOUS, is_at_home
+from services.web.keys import Keys, authenticate
 from services.web.streams import NUMBER
 from services.wire.json import CONTENT_TYPE
 
