@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from services.launch.key import make
+from services.web.keys import new_key
 from services.web.pages import ASSETS
 from tests.live.full import House, running
 from tests.live.page import CHROMIUM, HOSTILE, LESSON, PHONE, RETOLD, SENTENCE, SPANISH, expect, saying
@@ -248,7 +248,7 @@ def test_choices_of_the_form_outlive_a_visit_and_texts_do_not(visit):
 
 def test_where_there_are_keys_the_page_asks_for_one(visit, upstream, tmp_path):
     """A wrong key is asked for again; the right one goes on with what was asked, in this tab only."""
-    key, entry = make(["NAME=page"])
+    key, entry = new_key("page")
     with serving(
         tmp_path,
         app="app:app",
