@@ -26,6 +26,7 @@ test: $(DEV) $(EMBEDDED)  ## all tests but the fault rig's, with the real server
 	@$(IN_VENV) pytest --ignore=tests/rig
 
 check: $(DEV) $(EMBEDDED)  ## format, lint, types, import contracts, all tests with branch coverage
+	@.venv/bin/python -S -m services.launch.startup_files .venv
 	@$(IN_VENV) ruff format --check
 	@$(IN_VENV) ruff check
 	@$(IN_VENV) mypy
@@ -45,7 +46,7 @@ fmt: $(DEV)  ## format and repair what can be repaired
 	@$(IN_VENV) ruff format
 	@$(IN_VENV) ruff check --fix
 
-key: $(RUN)  ## make an API key: NAME=web [SCOPES=translate,tutor] [EXPIRES=2027-01-01]
+key: $(RUN)  ## make an API key: NAME=web [SCOPES=translate,tutor] [USD_DAY=5]; or ROTATE=id, REVOKE=id, LIST=1
 	@$(IN_VENV) services.launch.key $(MAKEOVERRIDES)
 
 # Releases younger than seven days wait: a stolen package is mostly found within them.

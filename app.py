@@ -5,7 +5,7 @@ asked for; so importing this module opens nothing, and tests bring their own par
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
 from services.state import patience
 from services.state.choice import choose
-from services.state.store import Shared, Store
+from services.state.store import Shared, Store, StoreDownError
 from services.streams.capacity import Capacity
 from services.streams.caps import input_cap, server_limits
 from services.streams.claims import Claims
@@ -42,13 +42,21 @@ from services.telemetry import setup_logging
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
+from services.web.entrance import Entrance
+from services.web.entries import Entry
+from services.web.forgotten import Forgotten
+from services.web.grants import Grants
 from services.web.keys import Keys, parse_keys
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems
+from services.web.rates import Rates
 from services.web.sessions import SessionRoutes
+from services.web.signing import Signing
 from services.web.streams import StreamRoutes
+from services.web.subjects import SubjectRoutes
 from services.web.tokens import Tokens
+from services.web.watch import Watch
 from services.web.ws.route import WebSocketRoute
 
 HERE = Path(__file__).parent
@@ -74,14 +82,17 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     ``fall_backs`` are asked for the models of GLOSS_PROVIDERS, in its order.
     Raises ``SettingsError`` or ValueError where the settings or a prompt file are not right.
     """
-    check_open(settings)
-    keys = parse_keys(settings.keys, scopes=use_cases)
+    fixed = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
     models = _models(settings, provider, fall_backs, clock)
     if store is None:
         chosen = choose(settings)
         store, shared = chosen.store, chosen.shared
         log.info(chosen.told)
+    signing = Signing(store, settings.secret.get_secret_value() if settings.secret else None)
+    forgotten = Forgotten(store, now=clock.now, kept_s=settings.token_s)
+    keys = _keys(fixed, store, clock, signing, forgotten)
+    check_open(settings, keyed=bool(keys))
     core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared)
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
@@ -89,21 +100,41 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     app.extensions["gloss"] = core  # the server's worker asks for it
     install_problems(app)
     app.before_request(lambda: patience.begin(settings.store_call_s))
-    install_doors(app, Doors.of(settings))
-    read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
-    app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())
-    app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
-    app.register_blueprint(WebSocketRoute(core, keys, read_tokens).blueprint())
+    install_doors(app, Doors.of(settings, keys.__bool__))
+    entrance = _entrance(core, keys, signing, forgotten, shared)
+    app.extensions["gloss.entrance"] = entrance  # and so it does for this
+    _register(app, core, use_cases, entrance)
+    return app
+
+
+def _register(app: Flask, core: Core, use_cases: dict[str, UseCase], entrance: Entrance) -> None:
+    app.register_blueprint(StreamRoutes(core, use_cases, entrance).blueprint())
+    app.register_blueprint(SessionRoutes(core, use_cases, entrance.keys).blueprint())
+    app.register_blueprint(SubjectRoutes(core, use_cases, entrance).blueprint())
+    app.register_blueprint(WebSocketRoute(core, entrance).blueprint())
     app.register_blueprint(
         pages_blueprint(
             HERE / "client",
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
             ready=partial(_ready, core),
-            openapi=document(use_cases, version=VERSION, keyed=bool(keys)),
+            openapi=lambda keyed: document(use_cases, version=VERSION, keyed=keyed),
+            keyed=entrance.keys.__bool__,
         )
     )
-    return app
+
+
+def _keys(
+    fixed: Mapping[str, Entry], store: Store, clock: Clock, signing: Signing, forgotten: Forgotten
+) -> Keys:
+    grants, now, monotonic = Grants(signing), clock.now, clock.monotonic
+    keys = Keys(fixed, store=store, grants=grants, forgotten=forgotten, now=now, monotonic=monotonic)
+    try:
+        keys.look()
+        forgotten.look()
+    except (StoreDownError, ValueError):
+        raise SettingsError("The store's keys cannot be read, so nobody knows who may call.") from None
+    return keys
 
 
 def _core(  # noqa: PLR0913, PLR0917 - the seams
@@ -196,13 +227,19 @@ def _openai(settings: Settings, base_url: str | None, key: str | None) -> OpenAI
     )
 
 
-def _tokens(core: Core, keys: Keys) -> Tokens:
-    settings = core.settings
-    return Tokens(
-        store=core.exchange.store,
-        secret=settings.secret.get_secret_value() if settings.secret else None,
-        kept_s=settings.deadline_s + settings.retention_s,
-        live=keys.is_live,
+def _entrance(
+    core: Core, keys: Keys, signing: Signing, forgotten: Forgotten, shared: Shared | None
+) -> Entrance:
+    settings, clock = core.settings, core.clock
+    rates = Rates(settings, clock, shared)
+    kept_s = settings.deadline_s + settings.retention_s
+    return Entrance(
+        keys=keys,
+        tokens=Tokens(store=core.exchange.store, signing=signing, kept_s=kept_s, live=keys.opens),
+        grants=Grants(signing),
+        forgotten=forgotten,
+        rates=rates,
+        watch=Watch(keys, core.streams, clock, rates=rates, forgotten=forgotten),
     )
 
 

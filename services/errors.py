@@ -19,6 +19,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── InvalidInput                  422  invalid-input
     ├── IdempotencyMismatch           422  idempotency-mismatch
     ├── UpgradeRequired               426  upgrade-required
+    ├── RateLimited                   429  rate-limited
     ├── Internal                      500  internal
     ├── Overloaded                    503  overloaded
     ├── ShuttingDown                  503  shutting-down
@@ -234,6 +235,23 @@ class UpgradeRequired(GlossError):
     meaning = (
         "Open it as RFC 6455 says: HTTP/1.1, `Upgrade: websocket`, `Sec-WebSocket-Version: 13` and a key."
     )
+
+
+class RateLimited(GlossError):
+    """One key, or one end user of it, asks for too much at a time."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many at a time"
+    meaning = (
+        "The key has started as many streams in a minute, or has as many open, as it may (member `limit`). "
+        "Member `retry_after_s` says when to try again; `RateLimit` in answers tells what is left."
+    )
+
+    def __init__(self, detail: str = "", *, told: Mapping[str, str] | None = None, **members: object) -> None:
+        """Keep the fields in which an answer tells the limits."""
+        super().__init__(detail, **members)
+        self.told = dict(told or {})
 
 
 class Internal(GlossError):

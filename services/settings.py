@@ -119,13 +119,51 @@ class Settings(BaseSettings):
         "Entries as `make key` prints them, by commas or white space. Hashes only, so they need no disk.",
     )
     secret: SecretStr | None = setting(
-        None, "GLOSS_SECRET", "Signs read tokens; unset, one is made and kept in the store."
+        None, "GLOSS_SECRET", "Signs tokens; unset, one is made and kept in the store."
+    )
+    token_s: float = setting(
+        86_400,
+        "GLOSS_TOKEN_S",
+        "The longest life of a client token: a browser that was stolen has it no longer.",
+        unit="s",
+        gt=0,
+    )
+    key_rpm: int | None = setting(
+        None,
+        "GLOSS_KEY_RPM",
+        "Streams that a key may start in a minute, where it names no RPM of its own. Unset: any number.",
+        ge=1,
+    )
+    key_streams: int | None = setting(
+        None,
+        "GLOSS_KEY_STREAMS",
+        "Streams that a key may have open, where it names no STREAMS of its own. Unset: any number.",
+        ge=1,
+    )
+    subject_rpm: int | None = setting(
+        60,
+        "GLOSS_SUBJECT_RPM",
+        "The same for each end user of a client token: one a second is more than a person asks.",
+        ge=1,
+    )
+    subject_streams: int | None = setting(
+        10,
+        "GLOSS_SUBJECT_STREAMS",
+        "The same for each end user: a few tabs. One of them cannot take all that the key has.",
+        ge=1,
     )
     open: bool = setting(
         default=False, env="GLOSS_OPEN", why="Serve everybody without a key beyond loopback, on purpose."
     )
     cors_origins: Words = setting(
         (), "GLOSS_CORS_ORIGINS", "Comma-separated origins whose pages may call, exact."
+    )
+
+    # What it may cost
+    quotas_open: bool = setting(
+        default=False,
+        env="GLOSS_QUOTAS_OPEN",
+        why="While Redis is away: begin what has a limit, each process counting alone; off: refuse it (503).",
     )
 
     # What one request may weigh

@@ -32,7 +32,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "tiktoken": ("services/cost/tokens.py",),
     "genai_prices": ("services/cost/prices.py",),
     "redis": ("services/state/lines.py",),
-    "itsdangerous": ("services/web/tokens.py",),
+    "itsdangerous": ("services/web/signing.py",),
     "jinja2": ("services/prompting.py",),
     "pydantic_settings": ("services/settings.py",),
     "pydantic": (
@@ -40,6 +40,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "services/streams/use_case.py",  # the input models
         "services/use_cases/",
         "services/web/streams.py",  # the fields of a token
+        "services/web/subjects.py",  # and of another
         "services/web/validation.py",  # their errors
         "services/web/schemas.py",  # their schemas
         "services/web/ws/ops.py",  # what else a caller sends as an object

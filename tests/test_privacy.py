@@ -62,6 +62,7 @@ def of_ours(reply: Reply) -> str:
     return head + json.dumps([event for event in events if event["type"] in {"error", "notice"}])
 
 
+@pytest.mark.S12
 @pytest.mark.parametrize("name", NAMES)
 def test_no_field_is_repeated(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """Right or wrong, what stands in a body's fields stands in none of our own words."""
@@ -86,6 +87,7 @@ def test_no_broken_body_is_repeated(body: str, caplog: pytest.LogCaptureFixture)
     assert MARKER not in of_ours(reply) + caplog.text
 
 
+@pytest.mark.S12
 @pytest.mark.parametrize(
     ("method", "path", "headers"),
     [
@@ -132,6 +134,7 @@ def test_no_cursor_is_repeated(after: str, caplog: pytest.LogCaptureFixture) -> 
         assert MARKER not in of_ours(reply) + caplog.text
 
 
+@pytest.mark.S12
 def test_no_key_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
     """Neither a wrong one nor the right one's secret."""
     key, entry = new_key("web")
@@ -146,6 +149,7 @@ def test_no_key_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
     assert key not in caplog.text
 
 
+@pytest.mark.S12
 @pytest.mark.R25
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection, HTTPException
 
 from services import settings as declared
@@ -14,7 +14,9 @@ from services.launch.address import bind_host, claim, netloc, reachable
 from services.launch.children import Child, by_sigterm, watch
 from services.launch.refusal import Refusal
 from services.launch.welcome import welcome, who_answers
-from services.settings import Settings
+from services.settings import Settings, SettingsError
+from services.state.choice import beside
+from services.web import stored_keys
 
 GUNICORN_S = 25.0  # its own grace time is 20 s
 LOOK_S = 0.1
@@ -54,7 +56,8 @@ def run(settings: Settings, running: ExitStack) -> str:
         model = f"{told.get('GLOSS_MODEL', settings.model)} (embedded, on this processor)"
     gunicorn = start_gunicorn(env, running)
     wait_until_up(gunicorn, reachable(host), port)
-    print(welcome(settings, at=f"http://{netloc(reachable(host), port)}", model=model), flush=True)
+    at = f"http://{netloc(reachable(host), port)}"
+    print(welcome(keyed=is_keyed(settings), at=at, model=model), flush=True)
     return watch([*children, gunicorn])
 
 
@@ -88,6 +91,18 @@ def wait_until_up(gunicorn: Child, host: str, port: int) -> None:
         if how := gunicorn.ended():
             raise Refusal(f"{how}; the lines above say why.")
         time.sleep(LOOK_S)
+
+
+def is_keyed(settings: Settings) -> bool:
+    """Tell whether the service asks for a key: one of the settings, or of the store that it has opened."""
+    if settings.keys:
+        return True
+    try:
+        store = beside(settings)
+    except SettingsError:
+        return False  # the service has no disk either
+    with closing(store):
+        return bool(stored_keys.load(store))
 
 
 def answers(host: str, port: int) -> bool:

@@ -6,9 +6,9 @@ TRANSLATE = '{"text": "The sea is calm tonight.", "target": "es"}'
 TUTOR = '{"topic": "Solve 2x + 3 = 11"}'
 
 
-def welcome(settings: Settings, *, at: str, model: str) -> str:
-    """Return the text; ``at`` is the address by which this machine reaches the service."""
-    key = " -H 'Authorization: Bearer <your key>'" if settings.keys else ""
+def welcome(*, keyed: bool, at: str, model: str) -> str:
+    """Return the text; ``at`` is where the service is reached, ``keyed`` whether it asks for keys."""
+    key = " -H 'Authorization: Bearer <your key>'" if keyed else ""
     return f"""
 Gloss listens on {at}
 Answering: {model}

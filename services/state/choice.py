@@ -19,6 +19,7 @@ from services.state.store import Shared, Store
 
 FILE = "gloss.db"
 TRIES = 3
+TOOL_S = 5.0  # for who waits at a terminal, perhaps far from the server
 PAUSE_S = 1.1  # after a failure the store asks nobody for a second
 MEMORY = "State is in memory: a restart ends all streams and forgets sessions and keys that were used"
 
@@ -52,6 +53,20 @@ def choose(settings: Settings, *, pause_s: float = PAUSE_S) -> Chosen:
     store = SqliteStore(Database(settings.data / FILE))
     told = f"State is in {settings.data / FILE}: a restart ends running streams, and keeps the rest."
     return Chosen(store=store, shared=None, told=told)
+
+
+def beside(settings: Settings) -> Store:
+    """Open the service's store for a moment, from a process that serves nobody.
+
+    It may be used meanwhile: the file takes several writers. Raises SettingsError where there is none.
+    """
+    if settings.redis_url is not None:
+        return RedisStore(settings.redis_url.get_secret_value(), call_s=TOOL_S)
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        return SqliteStore(Database(settings.data / FILE))
+    except OSError as error:
+        raise SettingsError(f"{settings.data} cannot be written ({error.strerror}).") from None
 
 
 def _answers(redis: RedisStore, pause_s: float) -> bool:

@@ -8,6 +8,7 @@ from itertools import count
 
 from gevent.event import Event
 
+from services.state.memory_groups import MemoryGroups
 from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, Value
 
 SWEEP_S = 10.0  # what has expired is as if it had never been; its memory is free after so long
@@ -43,6 +44,7 @@ class Contents:
     leases: dict[str, _Lease] = field(default_factory=dict)
     inboxes: dict[str, list[_Message]] = field(default_factory=dict)
     positions: "count[int]" = field(default_factory=lambda: count(1))
+    groups: MemoryGroups | None = None
     changed: Event = field(default_factory=Event)
     sweep_at: float = 0.0
 
@@ -58,6 +60,8 @@ class MemoryStore:
     ) -> None:
         self._now = monotonic
         self._all = contents or Contents()
+        self._groups = self._all.groups = self._all.groups or MemoryGroups(monotonic)
+        self.join, self.quit, self.members = self._groups.join, self._groups.quit, self._groups.members
         self._me = object()
 
     def beside(self) -> "MemoryStore":
@@ -226,3 +230,4 @@ class MemoryStore:
         }
         left = {name: [one for one in box if now < one.until] for name, box in everything.inboxes.items()}
         everything.inboxes = {name: box for name, box in left.items() if box}
+        self._groups.sweep()

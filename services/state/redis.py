@@ -21,8 +21,21 @@ import gevent
 from services.state import patience
 from services.state.breaker import Breaker
 from services.state.lines import Lines, Word
-from services.state.scripts import APPEND, LAPSED, LEASE, LET_GO, PUT, RELEASE, SEIZE, SEND, SWAP, Script
-from services.state.store import EPOCH_S, FencedError, Part, StoreDownError, Value
+from services.state.scripts import (
+    APPEND,
+    JOIN,
+    LAPSED,
+    LEASE,
+    LET_GO,
+    MEMBERS,
+    PUT,
+    RELEASE,
+    SEIZE,
+    SEND,
+    SWAP,
+    Script,
+)
+from services.state.store import EPOCH_S, FencedError, Joined, Part, StoreDownError, Value
 
 CALL_S = 0.25  # a local server answers in less than 1 ms; a person waits
 CONNECTIONS = 8  # of one process; small plans allow 20 for all
@@ -34,6 +47,7 @@ PAGE = 1000  # records in one reply
 VALUE = "gloss:value:"
 LOG = "gloss:log:"
 EPOCH = "gloss:epoch:"
+GROUP = "gloss:group:"
 LEASES = ["gloss:leases", "gloss:holders"]
 
 
@@ -147,6 +161,21 @@ class RedisStore:
             for key, records in found or ()
             for position, (_, record) in records
         ]
+
+    def join(self, group: str, member: str, ttl_s: float, most: int | None = None) -> Joined:
+        """Make somebody a member, if there is room."""
+        limit = -1 if most is None else most
+        joined, count, free_in = self._run(JOIN, [GROUP + group], member, _ms(ttl_s), limit)
+        return Joined(bool(joined), count, free_in / 1000)
+
+    def quit(self, group: str, members: Collection[str]) -> None:
+        """Let members go."""
+        if members:
+            self._ask("ZREM", GROUP + group, *members)
+
+    def members(self, group: str, skip: int, most: int) -> list[str]:
+        """Return members, those that stay longest first."""
+        return [member.decode() for member in self._run(MEMBERS, [GROUP + group], skip, most)]
 
     def reachable(self) -> bool:
         """Tell whether the server answers; at once where it did not a moment ago."""

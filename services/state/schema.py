@@ -12,4 +12,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE records (log TEXT, number INT, record BLOB, PRIMARY KEY (log, number)) WITHOUT ROWID",
         "CREATE TABLE leases (log TEXT PRIMARY KEY, holder TEXT NOT NULL)",
     ),
+    (
+        "CREATE TABLE members (grp TEXT, member TEXT, until REAL, PRIMARY KEY (grp, member)) WITHOUT ROWID",
+        "CREATE INDEX members_until ON members (until)",
+    ),
 )

@@ -135,3 +135,26 @@ SEND = Script(f"""#!lua
 redis.call('XADD', KEYS[1], 'MINID', '~', math.max(0, now - ARGV[1]), '*', '', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 """)
+
+# group | member, ms, most (-1: any)
+JOIN = Script(f"""#!lua
+{NOW}
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local most, joins = tonumber(ARGV[3]), 1
+if most >= 0 and redis.call('ZCARD', KEYS[1]) >= most and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  joins = 0
+else
+  redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+  local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2]))
+end
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {{joins, redis.call('ZCARD', KEYS[1]), first[2] and first[2] - now or 0}}
+""")
+
+# group | skip, most
+MEMBERS = Script(f"""#!lua flags=no-writes
+{NOW}
+local later = '(' .. string.format('%.0f', now)
+return redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', later, 'LIMIT', ARGV[1], ARGV[2])
+""")

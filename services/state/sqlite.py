@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from services.state.database import Connection, Database
+from services.state.sqlite_groups import SqliteGroups
 from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, StoreDownError, Value
 
 SWEEP_S = 60.0  # what has expired is as if it had never been; its rows go after so long
@@ -24,6 +25,7 @@ SWEEP = (
     "DELETE FROM kept WHERE until <= ?",
     "DELETE FROM records WHERE log IN (SELECT log FROM logs WHERE until <= ?)",
     "DELETE FROM logs WHERE epoch_until <= ?",
+    "DELETE FROM members WHERE until <= ?",
 )
 
 
@@ -43,6 +45,8 @@ class SqliteStore:
         self._me = secrets.token_urlsafe(12)
         self._held: dict[str, float] = {}  # until when, of our leases
         self._sweep_at = monotonic()
+        groups = SqliteGroups(database, wall)
+        self.join, self.quit, self.members = groups.join, groups.quit, groups.members
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None if there is none."""

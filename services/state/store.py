@@ -6,6 +6,8 @@ refused. A *lease* says that somebody looks after a log. When it lapses, exactly
 can *seize* the log, which raises the epoch: so a writer that was frozen and comes back
 cannot spoil what its successor has written.
 
+A *group* has members, each for a time: who has a seat, what belongs to somebody.
+
 Every name is text that encodes as UTF-8. Every verb raises ``StoreDownError``.
 """
 
@@ -52,6 +54,14 @@ class Part(NamedTuple):
     first: int
     records: Sequence[bytes]
     ttl_s: float
+
+
+class Joined(NamedTuple):
+    """What came of asking to join: how many members are there now, and in how many seconds the first goes."""
+
+    joined: bool
+    there: int
+    free_in_s: float
 
 
 class Store(Protocol):
@@ -131,6 +141,21 @@ class Store(Protocol):
 
         None: it is held, or released, or somebody was faster.
         """
+        ...
+
+    def join(self, group: str, member: str, ttl_s: float, most: int | None = None) -> Joined:
+        """Make somebody a member for so long from now, if there are fewer than ``most``, atomically.
+
+        Who is a member already stays one, until then.
+        """
+        ...
+
+    def quit(self, group: str, members: Collection[str]) -> None:
+        """Let members go; those that are none are fine."""
+        ...
+
+    def members(self, group: str, skip: int, most: int) -> list[str]:
+        """Return members, those that stay longest first, without the first ``skip``, at most so many."""
         ...
 
     def reachable(self) -> bool:

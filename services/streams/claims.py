@@ -18,6 +18,7 @@ from services.state.store import Store, StoreDownError
 from services.streams.clock import Clock
 from services.streams.registry import Streams
 from services.streams.stream import Stream
+from services.streams.subjects import note
 
 CLAIM_S = 10.0  # between claim and start; a process that died in between keeps nobody waiting longer
 KEPT_S = 86_400.0  # protocol: keys live for 24 h
@@ -71,7 +72,7 @@ class Claims:
         """
         key, ours = _key("once", owner, wish.key), _Claim(fingerprint=wish.fingerprint, stream=stream_id)
         since = self.clock.monotonic()
-        while not self._claimed(key, encode(ours)):
+        while not self._claimed(key, encode(ours), owner):
             value = self.store.get(key)
             if value is None:
                 continue  # it was freed just now
@@ -85,13 +86,14 @@ class Claims:
             self.clock.sleep(LOOK_S)
         return None
 
-    def _claimed(self, key: str, claim: bytes) -> bool:
+    def _claimed(self, key: str, claim: bytes, owner: str) -> bool:
         """Claim a key; where it is not known whether that was heard, it is taken back as soon as can be."""
 
         def take_back() -> None:
             gevent.spawn(self._free, key, claim)
 
         try:
+            note(self.store, owner, key, KEPT_S)
             return self.store.swap(key, None, claim, CLAIM_S)
         except StoreDownError:
             self.clock.later(BACK_S, take_back)
@@ -143,6 +145,7 @@ class Claims:
         Raises StoreDownError.
         """
         key = _key("latest", owner, wished)
+        note(self.store, owner, key, kept_s)
         while True:
             before = self.store.get(key)
             if self.store.swap(key, before, stream_id.encode(), kept_s):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import msgspec
-from gevent.event import Event as Signal
 
 from services.cost.tokens import Counter
 from services.errors import InputTooLong, Overloaded, ShuttingDown
@@ -24,6 +23,7 @@ from services.streams.pen import Pen
 from services.streams.registry import new_id
 from services.streams.sessions import Session
 from services.streams.stream import Stream
+from services.streams.subjects import await_end
 from services.streams.use_case import Input, UseCase
 
 SUPERSEDED_S = 2.0  # for an earlier turn to give its session back
@@ -123,17 +123,7 @@ def _supersede(core: Core, use_case: UseCase, given: Input, stream: Stream, limi
         return
     earlier.stop("superseded")
     if use_case.sessions:
-        _await_end(earlier)
-
-
-def _await_end(stream: Stream) -> None:
-    gone = Signal()
-    stream.log.watch(gone.set)
-    stream.presence.enter()  # a copy grows while somebody reads it
-    while stream.log.end is None and gone.wait(SUPERSEDED_S):
-        gone.clear()
-    stream.presence.leave()
-    stream.log.unwatch(gone.set)
+        await_end(earlier, SUPERSEDED_S)
 
 
 def require_room(core: Core, owner: str, *, key: str | None = None) -> None:

@@ -62,6 +62,12 @@ class Streams:
         for _ in range((len(self._ended) + 1) // 2):
             self._ended.popitem(last=False)
 
+    def forget(self, owner: str) -> list[Stream]:
+        """Drop what has ended of an owner; return what runs here."""
+        for stream in [one for one in self._ended.values() if one.owner == owner]:
+            del self._ended[stream.id]
+        return [one for one in self._running.values() if one.owner == owner]
+
     def dropped(self, stream: Stream) -> None:
         """Forget a stream that another process goes on with."""
         self._running.pop(stream.id, None)

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -18,6 +19,7 @@ log = logging.getLogger("gloss.sessions")
 # A prompt uses the last few turns only; the rest is for the caller to look back on.
 MAX_TURNS = 200
 DAY_S = 86_400
+PAGE = 200
 AWAY_S = 1.0  # between two tries to store what could not be stored
 VERSION = 1
 
@@ -82,6 +84,7 @@ class Sessions:
         if session_id is None:
             new = Session(id=secrets.token_urlsafe(16), owner=owner, use_case=use_case, running=stream)
             self._store.put(_key(new.id), encode(new), self._ttl_s)
+            self._store.join(_of(owner), new.id, self._ttl_s)
             return new
         while True:
             value, session = self._stored(session_id, owner)
@@ -91,6 +94,7 @@ class Sessions:
                 raise Busy(stream=f"/v1/streams/{session.running}")
             taken = msgspec.structs.replace(session, running=stream)
             if self._store.swap(_key(session_id), value, encode(taken), self._ttl_s):
+                self._store.join(_of(owner), session_id, self._ttl_s)
                 return taken
 
     def end_turn(self, session_id: str, turn: Turn, state: Any) -> None:
@@ -117,6 +121,7 @@ class Sessions:
         try:
             if new:
                 self._store.swap(_key(session.id), encode(session), None, self._ttl_s)
+                self._store.quit(_of(session.owner), [session.id])
             else:
                 self._change(session.id, lambda one: msgspec.structs.replace(one, running=None))
         except StoreDownError:
@@ -127,7 +132,24 @@ class Sessions:
         while True:
             value, session = self._stored(session_id, owner)
             if self._store.swap(_key(session_id), value, None, self._ttl_s):
+                self._store.quit(_of(owner), [session_id])
                 return session
+
+    def page(self, owner: str, skip: int, most: int) -> list[Session]:
+        """Return a caller's sessions, those used last first; one that is gone is left out.
+
+        Raises StoreDownError.
+        """
+        values = (self._store.get(_key(one)) for one in self._store.members(_of(owner), skip, most))
+        return [decode(value) for value in values if value is not None]
+
+    def forget(self, owner: str) -> None:
+        """Forget all sessions of a caller; raises StoreDownError."""
+        while ids := self._store.members(_of(owner), 0, PAGE):
+            for session_id in ids:
+                with suppress(NotFound):
+                    self.delete(session_id, owner)
+            self._store.quit(_of(owner), ids)
 
     def _change(self, session_id: str, change: Callable[[Session], Session]) -> None:
         while (value := self._store.get(_key(session_id))) is not None:
@@ -142,3 +164,7 @@ def _with(session: Session, turn: Turn, state: Any) -> Session:
 
 def _key(session_id: str) -> str:
     return f"session:{session_id}"
+
+
+def _of(owner: str) -> str:
+    return f"sessions-of:{owner}"

@@ -9,7 +9,8 @@ from services.streams.core import Core
 from services.streams.open import open_stream
 from services.streams.stream import Stream
 from services.streams.use_case import UseCase
-from services.web.keys import ANONYMOUS, Caller
+from services.web.callers import ANONYMOUS, Caller
+from services.web.entrance import Entrance
 from services.web.validation import validated
 
 LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
@@ -22,18 +23,23 @@ def begin(  # noqa: PLR0913 - what a request brings
     body: Mapping[str, Any],
     caller: Caller,
     *,
+    entrance: Entrance,
     key: str | None,
     patience_s: float | None = None,
 ) -> Stream:
     """Start what the body asks for, or return what its idempotency key began.
 
-    Raises InvalidInput, and what ``open_stream`` raises.
+    Raises InvalidInput, RateLimited, and what ``open_stream`` raises.
     """
     given = validated(use_case.input, body)
     check_chosen_key("options.supersedes", given.options.supersedes, caller)
     check_chosen_key("Idempotency-Key", key, caller)
     wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
-    return open_stream(core, use_case, given, owner=caller.key_id, patience_s=patience_s, wish=wish)
+    with entrance.rates.seat(caller) as keep:
+        stream = open_stream(core, use_case, given, owner=caller.owner, patience_s=patience_s, wish=wish)
+        if entrance.watch.began(stream, caller):
+            keep(stream)
+    return stream
 
 
 def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:

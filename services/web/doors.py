@@ -10,6 +10,7 @@ in the place of a missing Host. flask-cors is not used: it takes some origins fo
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask, Request, Response, request
@@ -70,30 +71,37 @@ class Hosts:
 
 @dataclass(frozen=True, kw_only=True)
 class Doors:
-    """What the settings say about who may come in."""
+    """What the settings say about who may come in.
+
+    ``keyed`` tells whether there are keys, which may be made while the service runs; ``keyless`` are
+    the hosts that are served until then.
+    """
 
     hosts: Hosts
+    keyless: Hosts
     origins: frozenset[str]
-    https_only: bool
+    keyed: Callable[[], bool]
 
     @classmethod
-    def of(cls, settings: Settings) -> "Doors":
+    def of(cls, settings: Settings, keyed: Callable[[], bool]) -> "Doors":
         """Read the settings; raises ``SettingsError``."""
         origins = frozenset(
             _checked("GLOSS_CORS_ORIGINS", settings.cors_origins, ORIGIN, "https://app.example")
         )
-        return cls(hosts=_hosts(settings), origins=origins, https_only=bool(settings.keys))
+        hosts, keyless = (_hosts(settings, keyed=guarded) for guarded in (True, False))
+        return cls(hosts=hosts, keyless=keyless, origins=origins, keyed=keyed)
 
 
-def check_open(settings: Settings) -> None:
+def check_open(settings: Settings, *, keyed: bool) -> None:
     """Refuse to start where strangers could spend the owner's money; raises ``SettingsError``."""
-    if settings.on_loopback or settings.keys or settings.open:
+    if settings.on_loopback or keyed or settings.open:
         return
     raise SettingsError(
         f"HOST={settings.host} can be reached from other machines, and there is no key. Do one of these:\n"
-        "  make key NAME=me     and put the entry that it prints into GLOSS_KEYS\n"
-        "  HOST=127.0.0.1       serve this machine only\n"
-        "  GLOSS_OPEN=1         serve everybody, on purpose"
+        "  make key NAME=me             make a key; it is kept in the store\n"
+        "  make key NAME=me PRINT=1     or, without a disk, put the entry that it prints into GLOSS_KEYS\n"
+        "  HOST=127.0.0.1               serve this machine only\n"
+        "  GLOSS_OPEN=1                 serve everybody, on purpose"
     )
 
 
@@ -104,9 +112,10 @@ def install_doors(app: Flask, doors: Doors) -> None:
 
     @app.before_request
     def enter() -> Response | None:
-        check_host(request, doors.hosts)
+        keyed = doors.keyed()
+        check_host(request, doors.hosts if keyed else doors.keyless)
         check_origin(request, doors.origins)
-        if doors.https_only and _is_private(request) and _proxy_scheme(request) == "http":
+        if keyed and _is_private(request) and _proxy_scheme(request) == "http":
             raise Forbidden("Keys must not travel in clear: use https.")
         return _preflight(request)
 
@@ -200,7 +209,7 @@ def _scheme(request: Request) -> str:
     return _proxy_scheme(request) or str(request.environ["wsgi.url_scheme"])
 
 
-def _hosts(settings: Settings) -> Hosts:
+def _hosts(settings: Settings, *, keyed: bool) -> Hosts:
     if settings.trusted_hosts:
         listed = _checked("TRUSTED_HOSTS", settings.trusted_hosts, HOST, "gloss.example, or .example.com")
         names = frozenset(_without_port(name) for name in listed)
@@ -208,7 +217,7 @@ def _hosts(settings: Settings) -> Hosts:
         return Hosts(names=names | {name[1:] for name in suffixes}, suffixes=suffixes)
     if settings.on_loopback:
         return Hosts(names=frozenset({*LOOPBACK_NAMES, settings.host.lower()}))
-    if settings.keys:
+    if keyed:
         return Hosts(names=None)
     # Open to everybody: a rebound DNS name is refused, an address cannot be rebound.
     return Hosts(names=frozenset({"localhost"}), addresses=True)

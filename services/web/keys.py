@@ -1,134 +1,203 @@
-"""API keys: what stands in ``GLOSS_KEYS``, and who is calling.
+"""API keys: which are known, and who is calling.
 
-A key is ``gloss_<id>_<secret>``; the service holds its SHA-256 only. An entry is one word
-without spaces or commas, so that it fits into any environment variable:
-
-    <name>:<id>:<sha256 of the whole key, hex>[:scopes=translate+tutor][:expires=2027-01-01]
-
-No scopes: every use case. ``expires`` is the first day (UTC) on which the key opens nothing.
-Two entries may share a name: that is how a key is replaced without a gap.
+A key is ``gloss_<id>_<secret>``; the service holds its SHA-256 only. Entries (``entries.py``) stand in
+``GLOSS_KEYS`` and in the store. Those of the store are known from memory: they are read anew once a
+second, by the watch (``watch.py``), and when somebody shows a key that is not known yet.
 """
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import inf
 from types import MappingProxyType
+from typing import Any
 
 from flask import Request
 
-from services.errors import Forbidden, Unauthorized
+from services.errors import ForeignOrigin, Unauthorized
 from services.settings import SettingsError
+from services.state.store import Store, StoreDownError
+from services.telemetry import log_failure
+from services.web import stored_keys
+from services.web.callers import ANONYMOUS, PRIVILEGED, Caller, check_scope, is_at_home, page_origin
+from services.web.entries import Entry, parse_entry
+from services.web.forgotten import Forgotten
+from services.web.grants import PREFIX, Grants
 
 ID_BYTES = 6  # 12 hex digits: a name to look up by, not a secret
 SECRET_BYTES = 32  # 256 bits: guessing is hopeless, so a plain SHA-256 is hash enough
 BEARER = re.compile(r"bearer +(gloss_([A-Za-z0-9-]{8,64})_[A-Za-z0-9_-]{32,128})", re.ASCII | re.IGNORECASE)
-ENTRY = re.compile(
-    r"(?P<name>[A-Za-z0-9._@-]{1,64})"
-    r":(?P<id>[A-Za-z0-9-]{8,64})"
-    r":(?P<digest>[0-9a-f]{64})"
-    r"(?::scopes=(?P<scopes>[a-z][a-z-]*(?:\+[a-z][a-z-]*)*))?"
-    r"(?::expires=(?P<expires>\d{4}-\d\d-\d\d))?",
-    re.ASCII,
-)
-SHAPE = "name:id:sha256[:scopes=a+b][:expires=YYYY-MM-DD]"
 NO_DIGEST = bytes(32)
+TOKEN = re.compile(rf"bearer +({PREFIX}[A-Za-z0-9_.-]{{40,4000}})", re.ASCII | re.IGNORECASE)
+BAD_GRANT = "This token is not live here: wrong, too old or withdrawn."
+FRESH_S = 0.1  # a flood of keys that do not exist asks the store no more often
+NOTE_USE_S = 60.0
+
+log = logging.getLogger("gloss.keys")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who is calling; no scopes means every use case."""
-
-    key_id: str
-    name: str
-    scopes: frozenset[str] = frozenset()
-
-    def may(self, scope: str) -> bool:
-        """Tell whether the scope is open to this caller."""
-        return not self.scopes or scope in self.scopes
+def now_utc() -> datetime:
+    """Return the time by which keys expire."""
+    return datetime.now(UTC)
 
 
-ANONYMOUS = Caller(key_id="anonymous", name="anonymous")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One line of ``GLOSS_KEYS``: a key's hash and what the key opens."""
-
-    caller: Caller
-    digest: bytes
-    expires: date | None = None
-
-    def line(self) -> str:
-        """Return the entry as it stands in ``GLOSS_KEYS``."""
-        scopes = ":scopes=" + "+".join(sorted(self.caller.scopes)) if self.caller.scopes else ""
-        expires = f":expires={self.expires.isoformat()}" if self.expires else ""
-        return f"{self.caller.name}:{self.caller.key_id}:{self.digest.hex()}{scopes}{expires}"
-
-
-def today_utc() -> date:
-    """Return the day by which keys expire."""
-    return datetime.now(UTC).date()
-
-
-@dataclass(frozen=True)
 class Keys:
-    """Every key that is known, by id; empty: there is one caller, ``anonymous``."""
+    """Every key that is known; none, now and before: there is one caller, ``anonymous``."""
 
-    entries: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
-    today: Callable[[], date] = today_utc
+    def __init__(  # noqa: PLR0913 - what is known of who may call
+        self,
+        fixed: Mapping[str, Entry] = MappingProxyType({}),
+        *,
+        store: Store | None = None,
+        grants: Grants | None = None,
+        forgotten: Forgotten | None = None,
+        now: Callable[[], datetime] = now_utc,
+        monotonic: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """``fixed`` are those of GLOSS_KEYS, which beat those of the store where ids are the same."""
+        self._fixed = fixed
+        self._store = store
+        self._grants = grants
+        self._forgotten = forgotten
+        self._now = now
+        self._monotonic = monotonic
+        self._value: bytes | None = None
+        self._unreadable: bytes | None = None
+        self._known: Mapping[str, Entry] = fixed
+        self._looked_at = -inf
+        self._used: dict[str, datetime] = {}
+        self._noted_at = monotonic()
 
     def __bool__(self) -> bool:
         """Tell whether a key is needed at all."""
-        return bool(self.entries)
+        return bool(self._known)
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Return who holds the key in this ``Authorization`` header.
+    def caller(self, authorization: str | None, page: str | None = None) -> Caller:
+        """Return who holds the key, or the client token, in this ``Authorization`` header.
 
-        Raises ``Unauthorized`` for none, a wrong or an expired one, in the same words: a probe
-        learns nothing about which ids exist.
+        ``page`` is the origin of the page that asks. Raises ``Unauthorized`` for none, a wrong or an
+        expired one, in the same words: a probe learns nothing about which ids exist; ForeignOrigin for a
+        token of another page; StoreDownError where a token cannot be read without the store.
         """
-        if not self.entries:
-            return ANONYMOUS
+        token = TOKEN.fullmatch(authorization or "")
+        if token is not None and self:
+            return self._granted(token[1], page)
         form = BEARER.fullmatch(authorization or "")
+        if form is not None and not self:
+            self._entry(form[2])  # the first key was made a moment ago, it seems
+        if not self:
+            return ANONYMOUS
         if form is None:
             raise Unauthorized("Send the key in the header `Authorization: Bearer gloss_…`.")
         key, key_id = form.groups()
-        entry = self.entries.get(key_id)
+        entry = self._entry(key_id)
         right = hmac.compare_digest(digest_of(key), entry.digest if entry else NO_DIGEST)
-        if entry is None or not right or self._is_over(entry):
+        now = self._now()
+        if entry is None or not right or entry.is_over(now):
             raise Unauthorized("This key is not live here: wrong, expired or withdrawn.")
+        self._used[key_id] = now
         return entry.caller
 
-    def is_live(self, key_id: str) -> bool:
-        """Tell whether the caller of this id may still call."""
-        if not self.entries:
-            return key_id == ANONYMOUS.key_id
-        entry = self.entries.get(key_id)
-        return entry is not None and not self._is_over(entry)
+    def _granted(self, token: str, page: str | None) -> Caller:
+        read = self._grants.read(token) if self._grants else None
+        entry = self._entry(read[0]) if read else None
+        if read is None or entry is None:
+            raise Unauthorized(BAD_GRANT)
+        caller = replace(entry.caller, grant=read[1])
+        if not self.is_live(caller) or self._now() >= read[1].until:
+            raise Unauthorized(BAD_GRANT)
+        if read[1].origin not in {None, page}:
+            raise ForeignOrigin("This token is good for pages of another origin.")
+        return caller
 
-    def _is_over(self, entry: Entry) -> bool:
-        return entry.expires is not None and self.today() >= entry.expires
+    def opens(self, key_id: str) -> bool:
+        """Tell whether the key of this id opens anything; the empty one stands for nobody's."""
+        if not self:
+            return key_id == ANONYMOUS.shown
+        entry = self._known.get(key_id)
+        return entry is not None and not entry.is_over(self._now())
+
+    def is_live(self, caller: Caller) -> bool:
+        """Tell whether the key that this caller has shown still opens anything, and its end user is known.
+
+        A client token that is over opens nothing more, but what was begun with it may go on.
+        """
+        if not self.opens(caller.shown):
+            return False
+        since = self._forgotten.since(caller.owner) if self._forgotten and caller.grant else None
+        return since is None or (caller.grant is not None and caller.grant.made > since)
+
+    def until(self, caller: Caller) -> datetime | None:
+        """Return when the key that this caller has shown opens nothing any more; None is never."""
+        entry = self._known.get(caller.shown)
+        return entry.expires if entry else None
+
+    def owns(self, owner: str) -> bool:
+        """Tell whether a key of this owner, or of this end user, still opens anything."""
+        key_id = owner.partition("/")[0]
+        if not self:
+            return key_id == ANONYMOUS.key_id
+        now = self._now()
+        first = self._known.get(key_id)
+        if first is not None and not first.is_over(now):
+            return True
+        return any(one.caller.key_id == key_id and not one.is_over(now) for one in self._known.values())
+
+    def look(self) -> None:
+        """Read the store's keys anew; raises StoreDownError, and ValueError once for what cannot be read.
+
+        Another release may have written that; what was known stays known. A store that came back empty
+        is told again what it held: it would else open the service.
+        """
+        if self._store is None:
+            return
+        self._looked_at = self._monotonic()
+        value = self._store.get(stored_keys.VALUE)
+        if value is None and self._value is not None:
+            self._store.swap(stored_keys.VALUE, None, self._value, inf)
+        elif value is not None and value not in {self._value, self._unreadable}:
+            self._unreadable = value
+            self._known = MappingProxyType({**stored_keys.read(value), **self._fixed})
+            self._value, self._unreadable = value, None
+
+    def note_use(self) -> None:
+        """Store when keys were used last, now and then; raises StoreDownError."""
+        if self._store is None or self._monotonic() - self._noted_at < NOTE_USE_S:
+            return
+        self._noted_at = self._monotonic()
+        used, self._used = self._used, {}
+        stored_keys.note_use(self._store, used)
+
+    def _entry(self, key_id: str) -> Entry | None:
+        """Return what is known of a key; one that was made a moment ago may not be known yet."""
+        known = self._known.get(key_id)
+        if known is not None or self._monotonic() - self._looked_at < FRESH_S:
+            return known
+        try:
+            self.look()
+        except StoreDownError:
+            return None
+        except ValueError as error:
+            log_failure(log, "the store's keys cannot be read", error)
+        return self._known.get(key_id)
 
 
 def authenticate(request: Request, keys: Keys, *, scope: str | None = None) -> Caller:
     """Return who is calling: the only place where a key is read from a request.
 
-    Raises ``Unauthorized``, or ``Forbidden`` where the key does not have the ``scope``.
+    Raises ``Unauthorized``, or ``Forbidden`` where the key does not have the ``scope``. Without keys
+    the operator is whoever sits at this machine.
     """
-    caller = keys.caller(request.headers.get("Authorization"))
-    if scope is not None:
+    caller = keys.caller(request.headers.get("Authorization"), page_origin(request))
+    operator = caller is ANONYMOUS and scope in PRIVILEGED and is_at_home(request)
+    if scope is not None and not operator:
         check_scope(caller, scope)
     return caller
-
-
-def check_scope(caller: Caller, scope: str) -> None:
-    """Raise ``Forbidden`` where the caller's key does not have the ``scope``."""
-    if not caller.may(scope):
-        raise Forbidden(f"This key does not have the scope `{scope}`.")
 
 
 def digest_of(key: str) -> bytes:
@@ -136,54 +205,37 @@ def digest_of(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def new_key(name: str, *, scopes: Iterable[str] = (), expires: date | None = None) -> tuple[str, Entry]:
-    """Make a key and the entry by which it is known."""
+def new_key(
+    name: str,
+    *,
+    scopes: Iterable[str] = (),
+    expires: datetime | None = None,
+    owner: str | None = None,
+    **limits: Any,
+) -> tuple[str, Entry]:
+    """Make a key and the entry by which it is known; ``limits`` are those of a ``Caller``.
+
+    With an ``owner`` it follows that key, and owns what that one owned.
+    """
     key_id = secrets.token_hex(ID_BYTES)
     key = f"gloss_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
-    caller = Caller(key_id=key_id, name=name, scopes=frozenset(scopes))
+    caller = Caller(key_id=owner or key_id, name=name, shown=key_id, scopes=frozenset(scopes), **limits)
     return key, Entry(caller=caller, digest=digest_of(key), expires=expires)
 
 
-def parse_keys(
-    entries: Iterable[str],
-    *,
-    scopes: Collection[str] | None = None,
-    today: Callable[[], date] = today_utc,
-) -> Keys:
-    """Read the entries of ``GLOSS_KEYS``; ``scopes`` are those that exist (None: any).
+def parse_keys(entries: Iterable[str], *, scopes: Collection[str] | None = None) -> Mapping[str, Entry]:
+    """Read the entries of ``GLOSS_KEYS``; ``scopes`` are the use cases that exist (None: any scope).
 
     Raises ``SettingsError`` that names a bad entry's position and never its content.
     """
+    exist = None if scopes is None else {*scopes, *PRIVILEGED}
     known: dict[str, Entry] = {}
     for position, text in enumerate(entries, start=1):
         try:
-            entry = parse_entry(text, scopes=scopes)
+            entry = parse_entry(text, scopes=exist)
         except SettingsError as error:
             raise SettingsError(f"GLOSS_KEYS, entry {position}: {error}.") from None
-        if entry.caller.key_id in known:
+        if entry.id in known:
             raise SettingsError(f"GLOSS_KEYS, entry {position}: its id stands in an earlier entry too.")
-        known[entry.caller.key_id] = entry
-    return Keys(MappingProxyType(known), today)
-
-
-def parse_entry(text: str, *, scopes: Collection[str] | None = None) -> Entry:
-    """Read one entry; raises ``SettingsError``."""
-    form = ENTRY.fullmatch(text)
-    if form is None:
-        raise SettingsError(f"it does not read {SHAPE}, as `make key` prints it")
-    opened = frozenset((form["scopes"] or "").split("+")) - {""}
-    if scopes is not None and not opened <= set(scopes):
-        raise SettingsError(f"it has a scope that does not exist; there are {', '.join(sorted(scopes))}")
-    return Entry(
-        caller=Caller(key_id=form["id"], name=form["name"], scopes=opened),
-        digest=bytes.fromhex(form["digest"]),
-        expires=parse_day(form["expires"]) if form["expires"] else None,
-    )
-
-
-def parse_day(text: str) -> date:
-    """Read a day like 2027-01-01; raises ``SettingsError``."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise SettingsError("a day is written like 2027-01-01") from None
+        known[entry.id] = entry
+    return MappingProxyType(known)

@@ -13,9 +13,11 @@ PRIVATE = (400, 401, 403, 405, 500)
 NAMED = (*PRIVATE, 404, 503)
 WITH_STORE = (*NAMED, 408, 413, 415, 422)
 READS = (*NAMED, 406, 422, 502, 504)
-STARTS = (*READS, 408, 409, 413, 415)
+STARTS = (*READS, 408, 409, 413, 415, 429)
 SOCKET = (*PRIVATE, 426, 503)
 PUBLIC = (400, 403, 405, 500)
+LISTS = (*PRIVATE, 422, 503)
+NUMBER: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 
 
 def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> Json:
@@ -33,6 +35,7 @@ def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> 
             **_start_paths(use_cases),
             **_stream_paths(),
             **_session_paths(),
+            **_subject_paths(),
             **_socket_paths(),
             **_public_paths(),
         },
@@ -67,10 +70,9 @@ def _start(use_case: UseCase, schema: Json) -> Json:
 
 def _stream_paths() -> Json:
     stream = _path_parameter("stream_id", "the id of the stream, as in `Gloss-Stream`")
-    after = {"type": "integer", "minimum": 0}
     cursor = [
-        {"name": "after", "in": "query", "schema": after, "description": "the last event that you have"},
-        {"name": "Last-Event-ID", "in": "header", "schema": after, "description": "the same, and wins"},
+        {"name": "after", "in": "query", "schema": NUMBER, "description": "the last event that you have"},
+        {"name": "Last-Event-ID", "in": "header", "schema": NUMBER, "description": "the same, and wins"},
     ]
     read = {
         "200": {**_encodings("The events after the one named"), "headers": _stream_headers()},
@@ -111,11 +113,34 @@ def _session_paths() -> Json:
     session = _path_parameter("session_id", "the id of the session, as in `start.session`")
     found = {"200": _json_response("Its turns and its state", ref("schemas", "session"))}
     gone = {"204": {"description": "It is forgotten"}}
+    listed = {"200": _json_response("Those used last first", ref("schemas", "sessions"))}
+    after = {"name": "after", "in": "query", "schema": NUMBER, "description": "what `next` said"}
     return {
+        "/v1/sessions": {
+            "parameters": [after],
+            "get": _operation("list-sessions", "List the sessions of who asks", listed, LISTS),
+        },
         "/v1/sessions/{session_id}": {
             "parameters": [session],
             "get": _operation("read-session", "Look at a session", found, NAMED),
             "delete": _operation("forget-session", "Forget a session", gone, NAMED),
+        },
+    }
+
+
+def _subject_paths() -> Json:
+    subject = _path_parameter("subject", "the name by which a token was made for the end user")
+    token = {"200": _json_response("A token, and when it ends", ref("schemas", "token"))}
+    gone = {"204": {"description": "Nothing is left of that end user"}}
+    wanted = {"required": True, "content": {JSON_TYPE: {"schema": ref("schemas", "input.TokenWish")}}}
+    return {
+        "/v1/tokens": {
+            "post": _operation("client-token", "Get a token for an end user's browser", token, WITH_STORE)
+            | {"requestBody": wanted},
+        },
+        "/v1/subjects/{subject}": {
+            "parameters": [subject],
+            "delete": _operation("forget-subject", "Forget an end user", gone, NAMED),
         },
     }
 

@@ -26,24 +26,26 @@ ASSETS = (
 TYPES = {".js": "text/javascript", ".ts": "text/plain", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
-def pages_blueprint(
+def pages_blueprint(  # noqa: PLR0913 - what there is to show
     client: Path,
     *,
     use_cases: Mapping[str, UseCase],
     limits: Callable[[UseCase], Mapping[str, Any]],
     ready: Callable[[], Mapping[str, bool]],
-    openapi: Mapping[str, Any],
+    openapi: Callable[[bool], Mapping[str, Any]],
+    keyed: Callable[[], bool],
 ) -> Blueprint:
     """Make the public routes.
 
     ``client`` is the folder of the page, read once, here; ``limits`` gives the caps of a use
-    case, ``ready`` what must hold before traffic is sent here, ``openapi`` the document.
+    case, ``ready`` what must hold before traffic is sent here, ``openapi`` the document,
+    as it is where keys are asked for and where not; ``keyed`` tells which holds now.
     Raises FileNotFoundError when a file of the page is missing.
     """
     pages = Blueprint("pages", __name__)
     page = (client / PAGE).read_bytes()
+    documents = [msgspec.json.encode(openapi(guarded)) for guarded in (False, True)]
     assets = {name: (client / name).read_bytes() for name in ASSETS}
-    document = msgspec.json.encode(openapi)
 
     @pages.get("/")
     def index() -> Response:
@@ -81,7 +83,7 @@ def pages_blueprint(
     @pages.get("/openapi.json")
     def openapi_document() -> Response:
         """Send the OpenAPI document."""
-        return Response(document, content_type="application/json; charset=utf-8")
+        return Response(documents[keyed()], content_type="application/json; charset=utf-8")
 
     return pages
 

@@ -17,6 +17,7 @@ from services import events
 from services.errors import GlossError
 from services.events import Event
 from services.streams.use_case import Turn, UseCase
+from services.web.subjects import TokenWish
 
 Json: TypeAlias = dict[str, Any]
 
@@ -47,6 +48,7 @@ def schemas(use_cases: Iterable[UseCase]) -> Json:
         "result": _result_schema(),
         "status": _status_schema(),
         **_session_schemas(),
+        "token": _token_schema(),
     }
 
 
@@ -74,7 +76,7 @@ def input_refs(use_cases: Iterable[UseCase]) -> dict[str, Json]:
 
 def _inputs(use_cases: Iterable[UseCase]) -> tuple[dict[Any, Json], Json]:
     refs, found = models_json_schema(
-        [(use_case.input, "validation") for use_case in use_cases],
+        [*((use_case.input, "validation") for use_case in use_cases), (TokenWish, "validation")],
         ref_template="#/components/schemas/input.{model}",
     )
     named = {f"input.{name}": schema for name, schema in found.get("$defs", {}).items()}
@@ -144,6 +146,14 @@ def _status_schema() -> Json:
     }
 
 
+def _token_schema() -> Json:
+    return {
+        "type": "object",
+        "required": ["token", "expires"],
+        "properties": {"token": {"type": "string"}, "expires": {"type": "string", "format": "date-time"}},
+    }
+
+
 def _session_schemas() -> Json:
     (turn,), found = msgspec.json.schema_components(
         [Turn], ref_template="#/components/schemas/session.{name}"
@@ -160,4 +170,24 @@ def _session_schemas() -> Json:
             "running": {"type": ["string", "null"], "description": "the URL of the stream of an open turn"},
         },
     }
-    return {"session": session} | {f"session.{name}": schema for name, schema in found.items()}
+    item = {
+        "type": "object",
+        "required": ["session", "use_case", "turns", "running"],
+        "properties": {
+            "session": text,
+            "use_case": text,
+            "turns": {"type": "integer", "description": "how many"},
+            "running": {"type": ["string", "null"]},
+        },
+    }
+    page = {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {"type": "array", "items": item},
+            "next": {"type": ["integer", "null"], "description": "where the list goes on, for `after`"},
+        },
+    }
+    return {"session": session, "sessions": page} | {
+        f"session.{name}": schema for name, schema in found.items()
+    }

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, after_this_request, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.errors import InvalidInput, NotFound, ShuttingDown, retry_after
@@ -20,10 +21,10 @@ from services.streams.use_case import UseCase
 from services.web.begin import begin
 from services.web.bodies import read_json
 from services.web.body import StreamBody
+from services.web.entrance import Entrance
 from services.web.hangup import HangUp
-from services.web.keys import Keys, authenticate
+from services.web.keys import authenticate
 from services.web.problems import problem_response
-from services.web.tokens import Tokens
 from services.web.validation import validated
 from services.wire import json as whole
 from services.wire.encoding import Encoding
@@ -44,12 +45,11 @@ class TokenFields(BaseModel):
 
 @dataclass(frozen=True)
 class StreamRoutes:
-    """What can be done with a stream; ``keys`` tells who is calling."""
+    """What can be done with a stream."""
 
     core: Core
     use_cases: Mapping[str, UseCase]
-    keys: Keys
-    tokens: Tokens
+    entrance: Entrance
 
     def blueprint(self) -> Blueprint:
         """Give each route its path."""
@@ -65,18 +65,22 @@ class StreamRoutes:
     def start(self, name: str) -> Response:
         """Start a stream and answer with it."""
         use_case = self.use_cases.get(name)
-        caller = authenticate(request, self.keys, scope=name if use_case else None)
+        caller = authenticate(request, self.entrance.keys, scope=name if use_case else None)
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
+        limits = self.entrance.rates.count(caller)
+        after_this_request(partial(_with, limits))
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
-        require_room(self.core, caller.key_id, key=key)  # before the body: a refusal costs next to nothing
+        require_room(self.core, caller.owner, key=key)  # before the body: a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"))
         with self.core.capacity.body() as spare:
             body = read_json(
                 request, max_bytes=settings.max_body_bytes, within_s=settings.body_s, spare=spare
             )
         patience_s = settings.json_s if encoding is JSON else None
-        stream = begin(self.core, use_case, body, caller, key=key, patience_s=patience_s)
+        stream = begin(
+            self.core, use_case, body, caller, entrance=self.entrance, key=key, patience_s=patience_s
+        )
         return self._answer(stream, encoding, after=0)
 
     def read(self, stream_id: str) -> Response:
@@ -113,10 +117,10 @@ class StreamRoutes:
 
     def token(self, stream_id: str) -> Response:
         """Give a token with which a page can read this stream, and nothing else."""
-        caller = authenticate(request, self.keys)  # a token makes no tokens
-        stream = self.core.streams.get(stream_id, caller.key_id)
+        caller = authenticate(request, self.entrance.keys)  # a token makes no tokens
+        stream = self.core.streams.get(stream_id, caller.owner)
         given = self._token_fields()
-        token, expires = self.tokens.new(stream.id, caller.key_id, given.origin)
+        token, expires = self.entrance.tokens.new(stream.id, caller, given.origin)
         told = {"token": token, "url": f"{stream.url}?token={token}", "expires": expires}
         return Response(msgspec.json.encode(told), content_type=whole.CONTENT_TYPE)
 
@@ -129,7 +133,9 @@ class StreamRoutes:
         return validated(TokenFields, body)
 
     def _stream(self, stream_id: str) -> Stream:
-        owner = self.tokens.owner(request, stream_id) or authenticate(request, self.keys).key_id
+        owner = (
+            self.entrance.tokens.owner(request, stream_id) or authenticate(request, self.entrance.keys).owner
+        )
         return self.core.streams.get(stream_id, owner)
 
     def _answer(self, stream: Stream, encoding: Encoding, *, after: int) -> Response:
@@ -164,6 +170,11 @@ class StreamRoutes:
             content_type=whole.PROBLEM_TYPE if problem else whole.CONTENT_TYPE,
             headers=_headers(stream) | _come_back(problem or {}),
         )
+
+
+def _with(limits: Mapping[str, str], response: Response) -> Response:
+    response.headers.update(limits)
+    return response
 
 
 def _come_back(problem: dict[str, Any]) -> dict[str, str]:

@@ -8,27 +8,27 @@ the same URL.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 from flask import Request
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from services.errors import ForeignOrigin, Unauthorized
 from services.state.store import Store
+from services.web.callers import Caller, page_origin
+from services.web.signing import Signing
 
 UNUSED_S = 120
-SECRET_BYTES = 32
-FOR_EVER_S = 10 * 365 * 86_400.0
+SALT = "gloss read token"
 
 
 class _Opens(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token opens, to whom, from where; ``once`` tells it from all others."""
+    """What a token opens, to whom, by which key, from where; ``once`` tells it from all others."""
 
     stream: str
     owner: str
+    key: str
     origin: str | None
     once: str
 
@@ -37,21 +37,25 @@ class _Opens(msgspec.Struct, frozen=True, kw_only=True):
 class Tokens:
     """Makes and reads tokens; ``kept_s`` is how long a used one stays good.
 
-    ``live`` tells whether the key that asked for a token still opens anything. Without a
-    ``secret`` in the settings one is made and kept in the store.
+    ``live`` tells whether the key of this id, which asked for a token, still opens anything.
     """
 
     store: Store
-    secret: str | None
+    signing: Signing
     kept_s: float
     live: Callable[[str], bool]
     unused_s: float = UNUSED_S
-    _made: bytes | None = field(default=None, init=False)
 
-    def new(self, stream_id: str, owner: str, origin: str | None) -> tuple[str, datetime]:
+    def new(self, stream_id: str, caller: Caller, origin: str | None) -> tuple[str, datetime]:
         """Return a token, and until when it has to be used first; raises StoreDownError."""
-        opens = _Opens(stream=stream_id, owner=owner, origin=origin, once=secrets.token_urlsafe(9))
-        token = str(self._signed.dumps(msgspec.to_builtins(opens)))
+        opens = _Opens(
+            stream=stream_id,
+            owner=caller.owner,
+            key=caller.shown,
+            origin=origin,
+            once=secrets.token_urlsafe(9),
+        )
+        token = self.signing.sign(msgspec.to_builtins(opens), SALT)
         return token, datetime.now(UTC) + timedelta(seconds=UNUSED_S)
 
     def owner(self, request: Request, stream_id: str) -> str | None:
@@ -64,17 +68,20 @@ class Tokens:
         if token is None:
             return None
         opens = self._read(token)
-        if opens.stream != stream_id or not self.live(opens.owner):
+        if opens.stream != stream_id or not self.live(opens.key):
             raise _refused()
-        if opens.origin is not None and not _comes_from(request, opens.origin):
+        if opens.origin is not None and page_origin(request) != opens.origin:
             raise ForeignOrigin("This token is good for pages of another origin.")
         return opens.owner
 
     def _read(self, token: str) -> _Opens:
+        read = self.signing.read(token, SALT)
+        if read is None:
+            raise _refused()
+        value, signed_at = read
         try:
-            value, signed_at = self._signed.loads(token, return_timestamp=True)
             opens = msgspec.convert(value, _Opens)
-        except (BadSignature, msgspec.ValidationError):
+        except msgspec.ValidationError:
             raise _refused() from None
         used = f"token:{opens.once}"
         if datetime.now(UTC) - signed_at <= timedelta(seconds=self.unused_s):
@@ -83,27 +90,6 @@ class Tokens:
             raise _refused()
         return opens
 
-    @property
-    def _signed(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self.secret or self._kept(), salt="gloss read token")
-
-    def _kept(self) -> str:
-        """Ask each time: a store that came back empty may have got a new one, which then is everybody's."""
-        while (kept := self.store.get("secret")) is None:
-            self._made = self._made or secrets.token_urlsafe(SECRET_BYTES).encode()
-            self.store.swap("secret", None, self._made, FOR_EVER_S)
-        self._made = kept
-        return kept.decode()
-
 
 def _refused() -> Unauthorized:
     return Unauthorized("This token is not good here: wrong, too old, or another stream's.")
-
-
-def _comes_from(request: Request, origin: str) -> bool:
-    """Tell whether a page of this origin asks; to its own, a browser names none when it only reads."""
-    asking: Any = request.headers.get("Origin")
-    if asking is None:
-        own = request.headers.get("Sec-Fetch-Site") == "same-origin"
-        return own and origin == request.host_url.rstrip("/")
-    return bool(asking == origin)

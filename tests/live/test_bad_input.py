@@ -54,6 +54,7 @@ def test_a_long_input_is_told_in_tokens(relay: Service) -> None:
     assert problem["tokens"] > problem["limit"] == 16_000
 
 
+@pytest.mark.S11
 def test_ten_megabytes_are_refused_by_their_length(relay: Service) -> None:
     """A body of 10 MB is refused before it has come: its declared length is enough."""
     with relay.connect() as client:

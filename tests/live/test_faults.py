@@ -226,6 +226,7 @@ def test_usage_that_the_provider_does_not_report_is_counted_here(relay: Service)
     assert (usage["output_tokens"], usage["estimated"]) == (counter_of("gpt-4.1").count("w0 w1 w2 "), True)
 
 
+@pytest.mark.S16
 @pytest.mark.R25
 def test_text_cannot_become_an_event(relay: Service) -> None:
     """Line ends and field names inside the text stay inside the text, in every encoding."""

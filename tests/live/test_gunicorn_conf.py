@@ -47,6 +47,7 @@ def wait_for(service, text: str, times: int) -> None:
             client.send("GET", "/").answer()
 
 
+@pytest.mark.S5
 def test_no_query_in_the_access_log(tmp_path):
     """The access log has no query string, also with another format on the command line."""
     asked = "--access-logfile - --access-logformat '%(r)s %(q)s %(f)s'"
@@ -97,6 +98,7 @@ def test_everywhere(tmp_path, host):
         assert client.send("GET", "/").answer()[0].status == 200
 
 
+@pytest.mark.S20
 def test_what_a_promise_depends_on(tmp_path):
     """No other worker, no longer grace and no worker's end after some requests, whatever was asked for."""
     asked = "--worker-class sync --graceful-timeout 60 --max-requests 1"

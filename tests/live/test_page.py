@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from services.launch.key import make
+from services.web.keys import new_key
 from services.web.pages import ASSETS
 from tests.live.full import House, running
 from tests.live.page import CHROMIUM, HOSTILE, LESSON, PHONE, RETOLD, SENTENCE, SPANISH, expect, saying
@@ -20,6 +20,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.S15
 def test_the_page_loads_from_its_own_host_without_a_complaint(visit, deployed):
     """The page breaks none of its own policy, asks no other host, and calls no API by itself."""
     opened = visit()
@@ -113,6 +114,7 @@ def test_a_server_that_is_gone_is_told_in_a_persons_words(visit):
     expect(opened.text(".out")).to_have_text(SPANISH)
 
 
+@pytest.mark.S15
 @pytest.mark.parametrize("tab", ["translate", "tutor"])
 def test_markup_in_an_answer_is_only_text(visit, tab):
     """What a model says never becomes an element that the page did not make."""
@@ -246,7 +248,7 @@ def test_choices_of_the_form_outlive_a_visit_and_texts_do_not(visit):
 
 def test_where_there_are_keys_the_page_asks_for_one(visit, upstream, tmp_path):
     """A wrong key is asked for again; the right one goes on with what was asked, in this tab only."""
-    key, entry = make(["NAME=page"])
+    key, entry = new_key("page")
     with serving(
         tmp_path,
         app="app:app",

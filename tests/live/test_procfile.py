@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from services.launch.key import make
+from services.web.keys import new_key
 from tests.live.http import BrokenOffError, Connection
 from tests.live.service import OURS, ROOT, free_port
 from tests.upstream.fixtures import Upstream
 
 pytestmark = pytest.mark.live
 
-KEY, ENTRY = make(["NAME=web"])
+KEY, ENTRY = new_key("web")
 ASKED = {"text": "Good morning.", "target": "es"}
 NO_DISK = ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "TMPDIR", "TIKTOKEN_CACHE_DIR")
 

@@ -155,6 +155,7 @@ def trickle(client: Connection, data: bytes) -> bytes:
     return b""
 
 
+@pytest.mark.S11
 @pytest.mark.R16
 def test_a_head_that_trickles_in_is_refused(short: Service) -> None:
     """It must be whole so long after its first byte, however many bytes still come: 408, and closed."""
@@ -255,6 +256,7 @@ def test_a_line_is_seen_when_its_end_has_come(bare: Service) -> None:
         assert client.chunk() == b"two\n"
 
 
+@pytest.mark.S11
 @pytest.mark.R16
 def test_a_body_that_trickles_in_is_refused(short: Service) -> None:
     """The limit is for the whole body, however many bytes still come: 408, and closed."""
@@ -344,6 +346,7 @@ AT_FAULT = {
 }
 
 
+@pytest.mark.S11
 @pytest.mark.parametrize("sent", AT_FAULT.values(), ids=AT_FAULT)
 def test_bad_http_is_refused_and_closed(short: Service, sent: bytes) -> None:
     """4xx, never an error of ours, and nobody looks for a next request in what follows."""

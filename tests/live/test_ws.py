@@ -170,6 +170,7 @@ def test_one_key_one_generation(relay: Service, upstream: Upstream) -> None:
     assert len(upstream.journal(model, ended=1)) == 1
 
 
+@pytest.mark.S7
 def test_a_foreign_origin_is_refused(relay: Service) -> None:
     """403 before the 101; our own origin comes in, and who is no browser."""
     with pytest.raises(InvalidStatus) as refused:

@@ -474,3 +474,90 @@ def test_append_all(store):
 def test_append_nothing(store):
     """No parts, no answers."""
     assert store.append_all([]) == []
+
+
+# Groups
+
+
+def test_group_has_room(store, other):
+    """Members join until there are as many as may be, in all processes together."""
+    joined = [at.join("g", name, LONG, 2) for at, name in ((store, "a"), (other, "b"), (store, "c"))]
+
+    assert [one.joined for one in joined] == [True, True, False]
+    assert [one.there for one in joined] == [1, 2, 2]
+
+
+def test_group_member_stays(store):
+    """Who is in stays in, also where there is no room for others."""
+    store.join("g", "a", LONG, 1)
+
+    assert store.join("g", "a", LONG, 1) == (True, 1, pytest.approx(LONG, abs=1))
+
+
+def test_group_place_of_one_that_went(store, house):
+    """Others may stay: the place of who went is free all the same."""
+    store.join("g", "a", SHORT, 2)
+    store.join("g", "b", LONG, 2)
+    house.pass_time(AFTER)
+
+    assert store.join("g", "c", LONG, 2) == (True, 2, pytest.approx(LONG, abs=1))
+
+
+def test_group_without_limit(store):
+    """Where nobody names a limit there is none."""
+    assert [store.join("g", str(name), LONG).joined for name in range(20)] == [True] * 20
+
+
+def test_group_member_goes(store, house):
+    """Its time over, a member is gone, and another has its place."""
+    store.join("g", "a", SHORT, 1)
+    house.pass_time(AFTER)
+
+    assert store.join("g", "b", LONG, 1).joined
+    assert store.members("g", 0, 9) == ["b"]
+
+
+def test_group_tells_when_the_first_goes(store):
+    """So that who found no room knows when to come back."""
+    store.join("g", "a", 30, 2)
+    store.join("g", "b", LONG, 2)
+    refused = store.join("g", "c", LONG, 2)
+
+    assert (refused.joined, refused.free_in_s) == (False, pytest.approx(30, abs=1))
+
+
+def test_group_lists_members(store, other):
+    """Those that stay longest first, by pages; a member that joins again moves up."""
+    for ttl_s, name in enumerate("abcd", 10):
+        store.join("g", name, ttl_s)
+    store.join("g", "b", LONG)
+
+    assert other.members("g", 0, 3) == ["b", "d", "c"]
+    assert other.members("g", 3, 3) == ["a"]
+    assert store.members("none", 0, 3) == []
+
+
+def test_group_is_left(store, other):
+    """Members go when they are let go; others are none of its business."""
+    for name in "ab":
+        store.join("g", name, LONG)
+        store.join("h", name, LONG)
+    other.quit("g", ["a", "c"])
+    other.quit("g", [])
+
+    assert (store.members("g", 0, 9), len(store.members("h", 0, 9))) == (["b"], 2)
+
+
+def test_group_race(store, other):
+    """Of many that ask at once as many join as there is room for."""
+    asking = [gevent.spawn((store, other)[n % 2].join, "g", str(n), LONG, 7) for n in range(40)]
+
+    assert sum(one.value.joined for one in gevent.joinall(asking)) == 7
+    assert len(store.members("g", 0, 99)) == 7
+
+
+def test_group_for_ever(store):
+    """A time without an end is a hundred years."""
+    store.join("g", "a", math.inf)
+
+    assert store.members("g", 0, 9) == ["a"]

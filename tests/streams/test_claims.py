@@ -85,6 +85,7 @@ def test_another_use_case_is_another_request() -> None:
     assert once(stage, name="mute", text="hello").status == 422
 
 
+@pytest.mark.S13
 def test_a_key_belongs_to_its_caller() -> None:
     """Two callers may choose the same."""
     stage = Stage(settings={"keys": (ENTRY.line(), OTHER_ENTRY.line())})
@@ -244,6 +245,7 @@ def test_a_turn_can_be_superseded() -> None:
     assert (second.status, first.events()[-1]["reason"]) == (200, "superseded")
 
 
+@pytest.mark.S13
 def test_somebody_elses_stream_is_not_superseded() -> None:
     """The same word of two callers is two keys."""
     stage = Stage(says=whole("Hello", Gate()), settings={"keys": (ENTRY.line(), OTHER_ENTRY.line())})

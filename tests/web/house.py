@@ -10,7 +10,7 @@ from services.errors import GlossError
 from services.settings import Settings
 from services.web.bodies import read_json
 from services.web.doors import Doors, install_doors
-from services.web.keys import authenticate, parse_keys
+from services.web.keys import Keys, authenticate, parse_keys
 from services.web.problems import install_problems
 
 HERE = {"Host": "localhost:8000"}
@@ -29,14 +29,19 @@ def client(**given: Any) -> FlaskClient:
 
 def house(chosen: Settings) -> Flask:
     app = Flask(__name__, static_folder=None)
-    keys = parse_keys(chosen.keys)
-    install_doors(app, Doors.of(chosen))
+    keys = Keys(parse_keys(chosen.keys))
+    install_doors(app, Doors.of(chosen, keys.__bool__))
     install_problems(app)
 
     @app.post("/v1/echo")
     def echo() -> dict[str, Any]:
         authenticate(request, keys, scope="echo")
         return read_json(request, max_bytes=2_000, within_s=5)
+
+    @app.get("/v1/admin")
+    def admin() -> Response:
+        authenticate(request, keys, scope="admin")
+        return Response(status=200)
 
     @app.get("/v1/secret")
     def secret() -> Response:

@@ -132,6 +132,7 @@ def test_without_any_length_there_is_no_body():
         read_json(asked, max_bytes=LIMIT, within_s=5)
 
 
+@pytest.mark.S11
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "GZIP", "identity, gzip", "nonsense"])
 def test_a_compressed_body_is_refused(coding):
     """A small body that grows is not taken in."""

@@ -55,6 +55,7 @@ STRANGE_HOSTS = [
 ]
 
 
+@pytest.mark.S6
 @pytest.mark.parametrize("host", STRANGE_HOSTS)
 def test_loopback_serves_no_other_name(host):
     """A name that was rebound to this machine is refused before any route, known or not."""
@@ -62,6 +63,7 @@ def test_loopback_serves_no_other_name(host):
     assert [slug(answer) for answer in answers] == ["untrusted-host"] * 3
 
 
+@pytest.mark.S3
 def test_a_request_without_host_is_refused():
     """The server's own address never stands in for a missing Host."""
     answer = client().get("/", environ_overrides={"HTTP_HOST": None})
@@ -106,6 +108,7 @@ def test_open_to_everybody_serves_addresses(host, served):
     assert (get(given, "/", {"Host": host}).status_code == 200) is served
 
 
+@pytest.mark.S3
 @pytest.mark.parametrize(
     ("target", "served"),
     [
@@ -135,7 +138,7 @@ def test_a_target_in_absolute_form_does_not_stand_in_for_the_host():
 def test_a_host_that_can_never_match_stops_the_start(word):
     """An entry of TRUSTED_HOSTS that is no host name is an error at the start."""
     with pytest.raises(SettingsError, match="TRUSTED_HOSTS"):
-        Doors.of(settings(trusted_hosts=(word,)))
+        Doors.of(settings(trusted_hosts=(word,)), bool)
 
 
 def test_no_header_is_no_host():
@@ -149,14 +152,15 @@ def test_no_header_is_no_host():
 @pytest.mark.parametrize("given", [{}, {**BEYOND, "open": True}, {**BEYOND, "keys": KEYED}])
 def test_a_guarded_service_starts(given):
     """On loopback, with a key, or open on purpose, the service starts."""
-    check_open(settings(**given))
+    chosen = settings(**given)
+    check_open(chosen, keyed=bool(chosen.keys))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "gloss.example"])  # noqa: S104 - as above
 def test_a_service_open_by_accident_does_not_start(host):
     """Reachable from outside without a key, the start is refused with three ways on."""
     with pytest.raises(SettingsError) as caught:
-        check_open(settings(host=host))
+        check_open(settings(host=host), keyed=False)
     assert all(way in str(caught.value) for way in ("make key", "HOST=127.0.0.1", "GLOSS_OPEN=1"))
 
 
@@ -199,6 +203,8 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.S6
+@pytest.mark.S8
 @pytest.mark.parametrize("origin", FOREIGN)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 def test_a_foreign_page_may_not_ask(origin, method):
@@ -210,6 +216,7 @@ def test_a_foreign_page_may_not_ask(origin, method):
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+@pytest.mark.S8
 def test_a_listed_page_may_ask_and_read():
     """A listed origin is answered with itself, never a wildcard, and without credentials."""
     headers = {"Origin": LISTED, "Sec-Fetch-Site": "cross-site"}
@@ -245,6 +252,7 @@ def test_options_without_a_preflight_lists_methods():
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
+@pytest.mark.S8
 @pytest.mark.parametrize("path", ["/", "/v1/secret", "/nowhere"])
 def test_every_answer_varies_by_origin(path):
     """No cache between may give one origin's answer to another."""
@@ -255,12 +263,13 @@ def test_every_answer_varies_by_origin(path):
 def test_an_origin_that_can_never_match_stops_the_start(word):
     """An entry of GLOSS_CORS_ORIGINS that no browser sends is an error at the start."""
     with pytest.raises(SettingsError, match="GLOSS_CORS_ORIGINS"):
-        Doors.of(settings(cors_origins=(word,)))
+        Doors.of(settings(cors_origins=(word,)), bool)
 
 
 # Sec-Fetch-Site
 
 
+@pytest.mark.S6
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
 def test_a_foreign_page_without_origin_may_not_touch_the_api(site):
     """A browser that says the request is another site's is believed, for GET too."""
@@ -272,6 +281,7 @@ def test_a_foreign_page_without_origin_may_not_touch_the_api(site):
     assert [slug(answer) for answer in answers] == ["foreign-origin"] * 2
 
 
+@pytest.mark.S6
 @pytest.mark.parametrize("path", ["/", "/v1/use-cases"])
 def test_another_site_may_not_post_even_there(path):
     """Only reading is free to all."""

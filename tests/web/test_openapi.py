@@ -19,6 +19,7 @@ from services.web.pages import pages_blueprint
 from services.web.problems import install_problems, problem_response
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
+from services.web.subjects import SubjectRoutes
 from services.web.ws.route import WebSocketRoute
 from tests.web.test_pages import CLIENT, USE_CASE
 
@@ -59,11 +60,14 @@ def routes():
     """Every route of the app, as the document writes it."""
     app = Flask(__name__, static_folder=None)
     install_problems(app)
-    app.register_blueprint(StreamRoutes(None, USE_CASES, Keys(), None).blueprint())
+    app.register_blueprint(StreamRoutes(None, USE_CASES, None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
-    app.register_blueprint(WebSocketRoute(None, Keys(), None).blueprint())
+    app.register_blueprint(SubjectRoutes(None, USE_CASES, None).blueprint())
+    app.register_blueprint(WebSocketRoute(None, None).blueprint())
     app.register_blueprint(
-        pages_blueprint(CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi={})
+        pages_blueprint(
+            CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi=bool, keyed=bool
+        )
     )
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)

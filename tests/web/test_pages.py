@@ -53,9 +53,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def app(client: Path, *, ready: dict[str, bool] | None = None, chosen: Settings | None = None) -> Flask:
+def app(
+    client: Path,
+    *,
+    ready: dict[str, bool] | None = None,
+    chosen: Settings | None = None,
+    keyed: bool = False,
+) -> Flask:
     made, use_cases = Flask(__name__, static_folder=None), {USE_CASE.name: USE_CASE}
-    install_doors(made, Doors.of(chosen or settings()))
+    install_doors(made, Doors.of(chosen or settings(), lambda: bool(chosen and chosen.keys)))
     install_problems(made)
     made.register_blueprint(
         pages_blueprint(
@@ -63,7 +69,8 @@ def app(client: Path, *, ready: dict[str, bool] | None = None, chosen: Settings 
             use_cases=use_cases,
             limits=lambda _use_case: {"max_output_tokens": 7},
             ready=lambda: {"provider": True} if ready is None else ready,
-            openapi=document(use_cases, version="1", keyed=False),
+            openapi=lambda keyed: document(use_cases, version="1", keyed=keyed),
+            keyed=lambda: keyed,
         )
     )
     return made

@@ -1,6 +1,7 @@
 """Sessions over HTTP: turns, refusals, forgetting."""
 
 import json
+from typing import Any
 
 import gevent
 import pytest
@@ -8,8 +9,11 @@ import pytest
 from services.events import Text
 from services.streams.use_case import Context, Transform
 from services.web.keys import new_key
+from services.web.sessions import PAGE
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import STAGE, Reply, Said, Stage, use_case
+
+AT_HOME = {"REMOTE_ADDR": "127.0.0.1"}
 
 
 def session_of(events: list[dict]) -> str:
@@ -209,3 +213,70 @@ def test_a_use_case_without_sessions_begins_none() -> None:
     """Its ``start`` names no session and no turn."""
     start = Stage().post("echo").events()[0]
     assert {"session", "turn"} & set(start) == set()
+
+
+# The list
+
+
+def listed(stage: Stage, after: int | str | None = None, **more: Any) -> Any:
+    path = "/v1/sessions" if after is None else f"/v1/sessions?after={after}"
+    return stage.call("GET", path, **{"environ": AT_HOME, **more})
+
+
+def test_a_caller_lists_its_own_sessions() -> None:
+    """Those used last first; with as much of each as helps to choose one."""
+    stage = Stage()
+    first = session_of(stage.post("diary").events())
+    stage.clock.advance(1)
+    second = session_of(stage.post("diary").events())
+    assert [item["session"] for item in listed(stage).json()["items"]] == [second, first]
+    stage.clock.advance(1)
+    stage.post("diary", session=first).events()
+    shown = listed(stage).json()
+    assert shown["next"] is None
+    assert shown["items"] == [
+        {"session": first, "use_case": "diary", "turns": 2, "running": None},
+        {"session": second, "use_case": "diary", "turns": 1, "running": None},
+    ]
+
+
+@pytest.mark.S1
+def test_a_list_holds_nobody_elses() -> None:
+    """Each key sees its own, and each end user too."""
+    keys = [new_key(name) for name in ("one", "two")]
+    stage = Stage(settings={"keys": tuple(entry.line() for _, entry in keys)})
+    session = session_of(stage.post("diary", key=keys[0][0]).events())
+    shown = [[item["session"] for item in listed(stage, key=key).json()["items"]] for key, _ in keys]
+    assert shown == [[session], []]
+
+
+def test_a_long_list_comes_in_pages() -> None:
+    """``next`` is where it goes on; what is no number is refused."""
+    stage = Stage()
+    sessions = {session_of(stage.post("diary").events()) for _ in range(PAGE + 5)}
+    first = listed(stage).json()
+    second = listed(stage, first["next"]).json()
+    assert (len(first["items"]), len(second["items"]), second["next"]) == (PAGE, 5, None)
+    assert {item["session"] for item in first["items"] + second["items"]} == sessions
+    assert [listed(stage, wrong).status for wrong in ("x", "-1", "1" * 20)] == [422] * 3
+
+
+def test_what_is_gone_is_not_listed() -> None:
+    """Forgotten, or expired."""
+    stage = Stage()
+    gone, kept_one = (session_of(stage.post("diary").events()) for _ in range(2))
+    forget(stage, gone)
+    assert stage.core.exchange.store.members("sessions-of:anonymous", 0, 9) == [kept_one]
+    assert [item["session"] for item in listed(stage).json()["items"]] == [kept_one]
+    stage.clock.advance(31 * 86_400)
+    assert listed(stage).json()["items"] == []
+
+
+@pytest.mark.S1
+@pytest.mark.parametrize(
+    ("environ", "headers"), [({"REMOTE_ADDR": "192.0.2.1"}, {}), (AT_HOME, {"X-Forwarded-For": "192.0.2.1"})]
+)
+def test_without_keys_sessions_are_listed_at_home_only(environ: dict, headers: dict) -> None:
+    """Everybody is the same caller, and an id is what keeps a session from others."""
+    refused = listed(Stage(), environ=environ, headers=headers)
+    assert (refused.status, refused.json()["type"]) == (403, "/problems/forbidden")

@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from services.state.memory import Contents, MemoryStore
+from services.state.store import Store
+from services.web import stored_keys
+from services.web.callers import ANONYMOUS
 from services.web.keys import new_key
+from services.web.signing import Signing
 from services.web.tokens import UNUSED_S, Tokens
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import NDJSON, Reply, Stage
@@ -18,6 +22,10 @@ PAGE = "https://page.example"
 
 def keyed(**more: Any) -> Stage:
     return Stage(settings={"keys": (ENTRY.line(), OTHER_ENTRY.line()), "secret": "of the tests"}, **more)
+
+
+def tokens(store: Store) -> Tokens:
+    return Tokens(store=store, signing=Signing(store, None), kept_s=1, live=lambda key: not key)
 
 
 def token_of(stage: Stage, stream: str | None, key: str = KEY, **fields: str) -> Reply:
@@ -57,6 +65,7 @@ def test_a_token_needs_no_fields(body: str) -> None:
     assert stage.call("POST", f"/v1/streams/{stream.stream}/token", key=KEY, data=body).status == 200
 
 
+@pytest.mark.S5
 def test_a_token_opens_one_stream() -> None:
     """Not another one of the same key."""
     stage = keyed()
@@ -64,6 +73,7 @@ def test_a_token_opens_one_stream() -> None:
     assert stage.call("GET", second[1].replace(second[0], first[0])).status == 401
 
 
+@pytest.mark.S5
 @pytest.mark.parametrize("path", ["/v1/echo?{token}", "/v1/streams/{stream}/token?{token}"])
 def test_a_token_starts_nothing_and_makes_no_tokens(path: str) -> None:
     """Wherever it is shown, but where it reads."""
@@ -80,6 +90,7 @@ def test_somebody_else_gets_no_token() -> None:
     assert token_of(stage, stream, OTHER).status == 404
 
 
+@pytest.mark.S5
 @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: "x" + t, lambda _t: "", lambda _t: "a.b.c"])
 def test_a_forged_token_opens_nothing(change: Any) -> None:
     """In the same words, whatever is wrong with it."""
@@ -113,6 +124,7 @@ def test_its_own_page_names_no_origin_when_it_reads() -> None:
     assert stage.call("GET", url, headers={"Sec-Fetch-Site": "none"}).status == 403
 
 
+@pytest.mark.S5
 @pytest.mark.parametrize(("used", "good"), [(True, True), (False, False)])
 def test_an_old_token_is_good_if_it_was_used_in_time(used: bool, good: bool) -> None:
     """An EventSource comes back with the same URL, long after the two minutes."""
@@ -126,10 +138,11 @@ def test_an_old_token_is_good_if_it_was_used_in_time(used: bool, good: bool) -> 
 
 def later(stage: Stage) -> None:
     """Let the two minutes be over: the routes' tokens read with another clock."""
-    tokens: Tokens = stage.app.extensions["gloss.tokens"]
+    tokens: Tokens = stage.app.extensions["gloss.entrance"].tokens
     tokens.unused_s = -UNUSED_S
 
 
+@pytest.mark.S4
 def test_a_withdrawn_key_withdraws_its_tokens() -> None:
     """A token is no better than the key that asked for it."""
     stage = keyed()
@@ -140,14 +153,31 @@ def test_a_withdrawn_key_withdraws_its_tokens() -> None:
     assert stream
 
 
+@pytest.mark.S4
+def test_a_token_is_over_with_the_key_that_asked_for_it() -> None:
+    """Though another one owns the same."""
+    key, entry = new_key("leaked", owner=ENTRY.id)
+    stage = Stage(settings={"secret": "of the tests", "keys": (ENTRY.line(),)})
+    stored_keys.add(stage.core.exchange.store, entry)
+    stage.app.extensions["gloss.entrance"].watch.round()
+    stream = stage.post(key=KEY)
+    stream.read()
+    url = token_of(stage, stream.stream, key).json()["url"]
+    assert stage.call("GET", url).status == 200
+    stored_keys.end(stage.core.exchange.store, entry.id, stage.clock.now())
+    stage.app.extensions["gloss.entrance"].watch.round()
+    assert stage.call("GET", url).status == 401
+    assert stage.call("GET", token_of(stage, stream.stream).json()["url"]).status == 200
+
+
 def test_a_store_that_came_back_empty_gets_the_secret_again() -> None:
     """Tokens that are under way stay good, and all processes go on signing alike."""
     contents = Contents()
-    made = [Tokens(store=MemoryStore(contents=contents), secret=None, kept_s=1, live=bool) for _ in range(2)]
-    token, _ = made[0].new("s", "o", None)
+    made = [tokens(MemoryStore(contents=contents)) for _ in range(2)]
+    token, _ = made[0].new("s", ANONYMOUS, None)
     made[1]._read(token)  # noqa: SLF001 - it knows the secret now
     contents.values.clear()
-    later, _ = made[1].new("s", "o", None)
+    later, _ = made[1].new("s", ANONYMOUS, None)
     assert [one._read(good).stream for one in made for good in (token, later)] == ["s"] * 4  # noqa: SLF001
 
 
@@ -155,6 +185,6 @@ def test_without_a_secret_one_is_made_and_kept() -> None:
     """All processes of a store sign alike, and after a restart too."""
     stage = Stage()
     store = stage.core.exchange.store
-    made = [Tokens(store=store, secret=None, kept_s=1, live=bool) for _ in range(2)]
-    token, _ = made[0].new("s", "o", None)
+    made = [tokens(store) for _ in range(2)]
+    token, _ = made[0].new("s", ANONYMOUS, None)
     assert made[1]._read(token).stream == "s"  # noqa: SLF001 - the same secret, and nothing else, reads it

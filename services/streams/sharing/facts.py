@@ -79,6 +79,11 @@ def key_of(stream_id: str) -> str:
     return f"stream:{stream_id}"
 
 
+def stream_of(name: str) -> str | None:
+    """Return whose facts are stored under this name, None if none are."""
+    return name.removeprefix("stream:") if name.startswith("stream:") else None
+
+
 def sent_of(stream_id: str) -> str:
     """Return the name under which a stream's body is stored."""
     return f"sent:{stream_id}"

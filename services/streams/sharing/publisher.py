@@ -19,6 +19,7 @@ from services.streams.known import Before
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
 from services.streams.stream import Stream
+from services.streams.subjects import note
 from services.telemetry import log_failure
 
 log = logging.getLogger("gloss.sharing")
@@ -222,6 +223,8 @@ class Publisher:
     def _store_batch(self, batch: Sequence[Publication]) -> None:
         new = [one for one in batch if not one.told]
         self._put(fact for one in new for fact in one.told_first())
+        for one in new:
+            note(self._store, one.stream.owner, known.key_of(one.stream.id), one.running_s)
         self._lease(new)
         ending = [one for one in batch if one.ends]
         self._put(one.told_last() for one in ending)

@@ -40,7 +40,10 @@ class Worker(GeventWorker):
 
     def run(self) -> None:
         """Serve until told to stop, then let end what can end."""
-        core = getattr(self.wsgi, "extensions", {}).get("gloss")
+        parts = getattr(self.wsgi, "extensions", {})
+        core, entrance = parts.get("gloss"), parts.get("gloss.entrance")
+        if entrance:
+            entrance.watch.start()
         self.connections = Connections(self.limits, most=self.worker_connections)
         self.greenlets = Group()
         self._tls = _tls(self.cfg) if self.cfg.is_ssl else None

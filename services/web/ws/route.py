@@ -20,8 +20,9 @@ from wsproto.utilities import generate_accept_token
 
 from services.errors import UpgradeRequired
 from services.streams.core import Core
-from services.web.keys import Keys, authenticate
-from services.web.tokens import Tokens
+from services.web.callers import page_origin
+from services.web.entrance import Entrance
+from services.web.keys import authenticate
 from services.web.ws.connection import Connection, Limits
 from services.web.ws.session import CONTROL_BYTES, Credentials, Session
 
@@ -31,11 +32,10 @@ NONCE_BYTES = 16
 
 @dataclass(frozen=True)
 class WebSocketRoute:
-    """Opens sockets; ``keys`` and ``tokens`` tell who is calling."""
+    """Opens sockets."""
 
     core: Core
-    keys: Keys
-    tokens: Tokens
+    entrance: Entrance
 
     def blueprint(self) -> Blueprint:
         """Give it its path, for requests that ask for a WebSocket and for those that do not."""
@@ -47,15 +47,16 @@ class WebSocketRoute:
     def open(self) -> Response:
         """Agree to speak WebSocket; who is calling may also be said in the first message."""
         authorization = request.headers.get("Authorization")
-        if authorization is not None:
-            authenticate(request, self.keys)
+        caller = None if authorization is None else authenticate(request, self.entrance.keys)
         accept = accept_token(request)
         self.core.drain.require_open()
         asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - it outlives its context
-        token_owner = partial(self.tokens.owner, asked) if "token" in request.args else None
-        credentials = Credentials(self.keys, authorization, token_owner)
+        token_owner = partial(self.entrance.tokens.owner, asked) if "token" in request.args else None
+        credentials = Credentials(
+            self.entrance.keys, authorization, token_owner, page_origin(request), caller
+        )
         return _Switched(
-            _Body(self.core, credentials, request.environ["gunicorn.socket"]),
+            _Body(self.core, self.entrance, credentials, request.environ["gunicorn.socket"]),
             status=101,
             headers={"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Accept": accept},
             direct_passthrough=True,
@@ -101,8 +102,9 @@ class _Switched(Response):
 class _Body:
     """Lets the server write the head, then is the WebSocket."""
 
-    def __init__(self, core: Core, credentials: Credentials, sock: Any) -> None:
+    def __init__(self, core: Core, entrance: Entrance, credentials: Credentials, sock: Any) -> None:
         self._core = core
+        self._entrance = entrance
         self._credentials = credentials
         self._sock = sock
 
@@ -120,7 +122,7 @@ class _Body:
             message_s=settings.body_s,
         )
         connection = Connection(self._sock, self._core.clock, limits, most_bytes=CONTROL_BYTES)
-        session = Session(self._core, self._credentials, connection)
+        session = Session(self._core, self._entrance, self._credentials, connection)
         try:
             session.run()
         finally:

@@ -1,6 +1,7 @@
 """What is said over one WebSocket: who is calling, and what they want.
 
-Who is calling is asked anew with each op, so a key that has expired meanwhile opens nothing more.
+Who is calling is asked anew with each op, so a key that has expired meanwhile opens nothing more; and
+once a second, so that the socket of a key that was withdrawn is closed.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,9 @@ from services.streams.readers import Reader
 from services.streams.use_case import UseCase
 from services.web.begin import begin
 from services.web.bodies import parse_object
-from services.web.keys import Caller, Keys, check_scope
+from services.web.callers import Caller, check_scope
+from services.web.entrance import Entrance
+from services.web.keys import Keys
 from services.web.problems import as_problem
 from services.web.streams import LATE_S
 from services.web.validation import validated
@@ -37,12 +40,16 @@ class Credentials:
     """What a socket has shown of who is calling.
 
     ``authorization`` is the header, or what the first message said; ``token_owner(stream_id)`` tells
-    whose a stream is by the read token in the address, and raises as ``Tokens.owner`` does.
+    whose a stream is by the read token in the address, and raises as ``Tokens.owner`` does. ``page`` is the
+    origin of the page that asks, ``known`` who was let in last.
     """
 
     keys: Keys
     authorization: str | None = None
     token_owner: Callable[[str], str | None] | None = None
+    page: str | None = None
+    known: Caller | None = None
+    _owner: str | None = None
 
     @property
     def proved(self) -> bool:
@@ -51,28 +58,40 @@ class Credentials:
 
     def caller(self) -> Caller:
         """Return who is calling; raises Unauthorized, also where only a stream's token was shown."""
-        return self.keys.caller(self.authorization)
+        self.known = self.keys.caller(self.authorization, self.page)
+        return self.known
 
     def owner(self, stream_id: str) -> str:
         """Return as whom a stream may be read; raises Unauthorized, ForeignOrigin, StoreDownError."""
         by_token = self.token_owner(stream_id) if self.token_owner else None
-        return by_token or self.caller().key_id
+        self._owner = by_token or self._owner
+        return by_token or self.caller().owner
+
+    def are_live(self) -> bool:
+        """Tell whether what opened something here opens it still; costs next to nothing."""
+        by_key = self.known is None or self.keys.is_live(self.known)
+        return by_key and (self._owner is None or self.keys.owns(self._owner))
 
 
 class Session:
     """One socket, from its first message to its last."""
 
-    def __init__(self, core: Core, credentials: Credentials, connection: Connection) -> None:
+    def __init__(
+        self, core: Core, entrance: Entrance, credentials: Credentials, connection: Connection
+    ) -> None:
         """Only ``run`` opens anything."""
         self._core = core
+        self._entrance = entrance
         self._credentials = credentials
         self._connection = connection
         self._refs = Refs(core, connection)
         self._waiting: Timer | None = None
+        self._over = False
 
     def run(self) -> None:
         """Hear ops until the connection is over."""
         self._core.drain.watch(self._refs.told_to_stop)
+        self._entrance.watch.tell(self._look)
         if self._credentials.proved:
             self._let_in()
         else:
@@ -83,6 +102,7 @@ class Session:
     def close(self) -> None:
         """Leave every stream, wait for nothing."""
         self._core.drain.unwatch(self._refs.told_to_stop)
+        self._entrance.watch.forget(self._look)
         self._refs.leave()
         self._is_known()
 
@@ -125,7 +145,7 @@ class Session:
                 raise InvalidInput(errors=[{"field": "op", "problem": problem}])
 
     def _authenticate(self, token: str) -> None:
-        shown = Credentials(self._credentials.keys, f"Bearer {token}")
+        shown = Credentials(self._credentials.keys, f"Bearer {token}", page=self._credentials.page)
         shown.caller()
         self._credentials = shown
         self._connection.bother()
@@ -144,6 +164,12 @@ class Session:
     def _time_is_over(self) -> None:
         gevent.spawn(self._turn_away)
 
+    def _look(self) -> None:
+        """Close the socket of a key that is not live any more, a round later: its streams' ends go first."""
+        late, self._over = self._over, not self._credentials.are_live()
+        if late and self._over:
+            gevent.spawn(self._turn_away, refusal(None, Unauthorized("This key was withdrawn.").problem()))
+
     def _turn_away(self, why: bytes | None = None) -> None:
         self._connection.close(UNAUTHORIZED, "say who is calling", last=why)
 
@@ -153,10 +179,15 @@ class Session:
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
         check_scope(caller, use_case.name)
+        self._entrance.rates.count(caller)
         self._refs.serve(given.ref, partial(self._begun, given, use_case, caller), large=large)
 
     def _begun(self, given: Start, use_case: UseCase, caller: Caller) -> Reader:
-        return Reader(begin(self._core, use_case, given.body, caller, key=given.idempotency_key))
+        return Reader(
+            begin(
+                self._core, use_case, given.body, caller, entrance=self._entrance, key=given.idempotency_key
+            )
+        )
 
     def _resumed(self, given: Resume, owner: str) -> Reader:
         reader = Reader(self._core.streams.get(given.stream, owner), after=given.after)

@@ -22,6 +22,7 @@ ATTACKS = [
 ]
 
 
+@pytest.mark.S14
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize(
     "answer",
@@ -47,6 +48,7 @@ def test_an_order_is_held_until_its_translation_is_checked(attack):
     assert [event.text for event in played.events if isinstance(event, Text)] == [played.text]
 
 
+@pytest.mark.S14
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_text_of_an_attack_is_only_ever_data(attack):
     """It goes to the model whole, in the one place for it."""

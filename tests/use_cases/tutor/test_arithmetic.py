@@ -31,6 +31,7 @@ def test_value(written, result):
     assert result == value(written)
 
 
+@pytest.mark.S17
 @pytest.mark.parametrize(
     "attack",
     [

@@ -67,6 +67,7 @@ def test_only_a_get_of_http_1_1_opens_one(method, version, status):
     assert handshake(Stage(), method=method, version=version).status == status
 
 
+@pytest.mark.S7
 def test_a_foreign_origin_is_refused_before_the_101():
     """S7: exact origins; our own and the listed ones come in, and who is no browser."""
     stage = Stage(settings={"cors_origins": (LISTED,)})
@@ -93,6 +94,7 @@ def test_what_a_browser_calls_a_sockets_site_shuts_no_own_page_out(site):
         assert handshake(stage, Origin="", Sec_Fetch_Site=site).status == 403
 
 
+@pytest.mark.S7
 def test_a_foreign_host_is_refused():
     """A rebound name opens no socket."""
     reply = handshake(Stage(), Host="evil.example")

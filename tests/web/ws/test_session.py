@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, datetime
 
 import gevent
 import pytest
-from flask import Flask
 from gevent.event import Event
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +15,10 @@ from services.state.memory import MemoryStore
 from services.streams.handover import lose
 from services.streams.readers import HELD_S, SPREAD_S
 from services.use_cases import USE_CASES
-from services.web.keys import new_key, parse_keys
+from services.web.keys import new_key
 from services.web.ws import tolerance
 from services.web.ws.ops import Start
 from services.web.ws.refs import MOST_REFS
-from services.web.ws.route import WebSocketRoute
 from services.web.ws.session import AUTH_S, CONTROL_BYTES
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
@@ -570,16 +568,11 @@ def test_a_key_counts_more_than_a_token():
 
 def test_a_key_that_expires_opens_nothing_more():
     """It is asked for with each op, not once per socket."""
-    days = [date(2026, 1, 1)]
-    key, entry = new_key("short", expires=date(2026, 1, 2))
-    keys = parse_keys([entry.line()], today=lambda: days[-1])
-    stage = Stage()
-    blueprint = WebSocketRoute(stage.core, keys, stage.app.extensions["gloss.tokens"]).blueprint()
-    stage.app = Flask(__name__, static_folder=None)
-    stage.app.register_blueprint(blueprint)
+    key, entry = new_key("short", expires=datetime(2026, 1, 3, tzinfo=UTC))
+    stage = Stage(settings={"keys": (entry.line(),)})
     with socket_of(stage, key=key) as peer:
         assert peer.say(start()).told()[-1]["reason"] == "stop"
-        days.append(date(2026, 1, 2))
+        stage.clock.wall = datetime(2026, 1, 3, tzinfo=UTC)
         assert slug(peer.say(start()).told()[-1]) == "unauthorized"
         assert peer.goodbye() == 4401
 

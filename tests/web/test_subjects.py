@@ -1,0 +1,346 @@
+"""What a server does for its end users: tokens for their browsers, and forgetting."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import gevent
+import pytest
+
+from services.cost.accounts import Account, Quota
+from services.web import stored_keys
+from services.web.grants import PREFIX
+from services.web.keys import new_key
+from tests.streams.scripted import Gate, whole
+from tests.streams.sharing.pair import Pair
+from tests.streams.stage import Reply, Stage, settle
+from tests.web.ws.socket_of import socket_of
+
+KEY, ENTRY = new_key("web")
+OTHER, OTHER_ENTRY = new_key("other")
+TUTOR, TUTOR_ENTRY = new_key("tutor", scopes=["diary"], expires=datetime(2026, 1, 2, 4, tzinfo=UTC))
+SETTINGS = {"keys": tuple(one.line() for one in (ENTRY, OTHER_ENTRY, TUTOR_ENTRY)), "secret": "of the tests"}
+PAGE = "https://page.example"
+ANN = {"subject": "ann", "budget_tokens": 1000}
+
+
+def stage_of(says: Any = None, **more: Any) -> Stage:
+    return Stage(says=says or whole("Hello"), settings={**SETTINGS, **more})
+
+
+def ask(stage: Stage, key: str | None = KEY, **fields: Any) -> Reply:
+    return stage.call("POST", "/v1/tokens", key=key, data=json.dumps(fields))
+
+
+def token(stage: Stage, key: str = KEY, **fields: Any) -> str:
+    return str(ask(stage, key, **{**ANN, **fields}).json()["token"])
+
+
+def pass_time(stage: Stage, seconds: float) -> None:
+    stage.clock.wall += timedelta(seconds=seconds)
+
+
+def state(stage: Stage, stream: str | None, key: str) -> int:
+    return stage.get(stream, key=key, path="/status").status
+
+
+def test_a_token_starts_a_stream_as_its_end_user() -> None:
+    """Sent as the key would be; and what it makes is not the key's, nor another end user's."""
+    stage = stage_of()
+    ann, bob = token(stage), token(stage, subject="bob")
+    stream = stage.post(key=ann).stream
+    assert [state(stage, stream, key) for key in (ann, token(stage), bob, KEY)] == [200, 200, 404, 404]
+
+
+def test_a_token_opens_a_socket() -> None:
+    """In the first message, where a browser can set no header."""
+    stage = stage_of()
+    with socket_of(stage) as peer:
+        peer.say({"op": "auth", "token": token(stage)})
+        peer.say({"op": "start", "ref": "a", "use_case": "echo"})
+        assert peer.until("a", "finish")[-1]["reason"] == "stop"
+
+
+def test_a_token_says_what_it_may_cost() -> None:
+    """Its budget and its end user are accounts, besides the key's."""
+    stage = stage_of()
+    keys = stage.app.extensions["gloss.entrance"].keys
+    shown = token(stage, budget_usd="0.05")
+    key, user, own = keys.caller(f"Bearer {shown}").accounts
+    assert (key, user) == (Account(f"key:{ENTRY.id}"), Account(f"subject:{ENTRY.id}/ann"))
+    assert own.name.startswith("token:")
+    assert own.quota == Quota(usd_ever=Decimal("0.05"), tokens_ever=1000)
+
+
+def test_a_token_opens_the_use_cases_that_it_names() -> None:
+    """And no others, and no more than its key does."""
+    stage = stage_of()
+    shown = token(stage, use_cases=["echo"])
+    assert [stage.post(name, key=shown).status for name in ("echo", "diary")] == [200, 403]
+    assert ask(stage, TUTOR, **ANN, use_cases=["echo"]).status == 403
+    assert [stage.post(name, key=token(stage, TUTOR)).status for name in ("echo", "diary")] == [403, 200]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/tokens"), ("DELETE", "/v1/subjects/ann"), ("DELETE", "/v1/subjects/bob")],
+)
+def test_a_token_is_no_key(method: str, path: str) -> None:
+    """It makes no tokens, and forgets nobody."""
+    stage = stage_of()
+    assert stage.call(method, path, key=token(stage), data=json.dumps(ANN)).status == 403
+
+
+def test_a_token_ends() -> None:
+    """At the moment that was told; an hour after it was made unless something else was asked for."""
+    stage = stage_of()
+    answer = ask(stage, **ANN, ttl_s=60).json()
+    assert datetime.fromisoformat(answer["expires"]) == stage.clock.wall + timedelta(seconds=60)
+    hour = ask(stage, **ANN).json()
+    assert datetime.fromisoformat(hour["expires"]) == stage.clock.wall + timedelta(hours=1)
+    pass_time(stage, 59)
+    assert stage.post(key=answer["token"]).status == 200
+    pass_time(stage, 1)
+    assert stage.post(key=answer["token"]).status == 401
+
+
+def test_a_token_ends_with_its_key() -> None:
+    """Which is told at once."""
+    stage = stage_of()
+    answer = ask(stage, TUTOR, **ANN).json()
+    assert datetime.fromisoformat(answer["expires"]) == datetime(2026, 1, 2, 4, tzinfo=UTC)
+
+
+@pytest.mark.S4
+@pytest.mark.R23
+def test_a_withdrawn_key_withdraws_its_tokens() -> None:
+    """What runs by them ends, and they open nothing more."""
+    stage = Stage(says=whole("Hello", Gate()), settings={"secret": "of the tests"})
+    store = stage.core.exchange.store
+    stored_keys.add(store, ENTRY)
+    watch = stage.app.extensions["gloss.entrance"].watch
+    watch.round()
+    shown = token(stage)
+    stream = stage.post(key=shown)
+    stored_keys.end(store, ENTRY.id, stage.clock.now())
+    watch.round()
+    assert stream.events()[-1]["reason"] == "cancelled"
+    assert stage.post(key=shown).status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": PAGE, "Content-Type": "application/json"}, 200),
+        ({"Origin": "https://other.example", "Content-Type": "application/json"}, 403),
+        ({}, 403),
+    ],
+)
+def test_a_token_may_be_bound_to_an_origin(headers: dict[str, str], status: int) -> None:
+    """Then no page of another one can use it, and no program without one."""
+    stage = stage_of(cors_origins=(PAGE, "https://other.example"))
+    shown = token(stage, origin=PAGE)
+    assert stage.call("POST", "/v1/echo", key=shown, data="{}", headers=headers).status == status
+
+
+@pytest.mark.S2
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t[:-1],
+        lambda t: t + "x",
+        lambda t: t.removeprefix(PREFIX),
+        lambda t: PREFIX,
+        lambda t: PREFIX + "a" * 60,
+        lambda t: PREFIX + "W10.aaaaaa." + "a" * 40,
+        lambda t: t.replace(".", "", 1),
+        lambda t: t + " ",
+        lambda t: f"{t}, {t}",
+    ],
+)
+def test_a_forged_token_opens_nothing(change: Any) -> None:
+    """However it was cut or patched."""
+    stage = stage_of()
+    assert stage.post(key=change(token(stage))).status == 401
+
+
+@pytest.mark.S5
+def test_a_read_token_is_no_client_token_nor_the_other_way_round() -> None:
+    """Both are signed by the same secret, each for its own use."""
+    stage = stage_of()
+    stream = stage.post(key=KEY).stream
+    read = stage.call("POST", f"/v1/streams/{stream}/token", key=KEY, data="{}").json()["token"]
+    assert stage.post(key=PREFIX + read).status == 401
+    assert stage.call("GET", f"/v1/streams/{stream}?token={token(stage).removeprefix(PREFIX)}").status == 401
+
+
+def test_another_secret_reads_nothing() -> None:
+    """A token of another deployment is none here."""
+    shown = token(Stage(settings={**SETTINGS, "secret": "of others"}))
+    assert stage_of().post(key=shown).status == 401
+
+
+WRONG = [
+    {},
+    {"subject": "ann"},
+    {"budget_tokens": 1},
+    {**ANN, "subject": "a/b"},
+    {**ANN, "subject": ""},
+    {**ANN, "subject": "a" * 129},
+    {**ANN, "subject": "ann\n"},
+    {**ANN, "use_cases": []},
+    {**ANN, "use_cases": ["admin"]},
+    {**ANN, "use_cases": ["nothing"]},
+    {**ANN, "budget_tokens": 0},
+    {**ANN, "budget_usd": "0"},
+    {**ANN, "budget_usd": "NaN"},
+    {**ANN, "budget_usd": "Infinity"},
+    {**ANN, "budget_usd": -1},
+    {**ANN, "ttl_s": 0},
+    {**ANN, "ttl_s": 86_401},
+    {**ANN, "origin": "page.example"},
+    {**ANN, "scopes": ["admin"]},
+]
+
+
+@pytest.mark.parametrize("fields", WRONG, ids=map(str, range(len(WRONG))))
+def test_a_wish_that_is_not_right_is_refused(fields: dict[str, Any]) -> None:
+    """Per field, and nothing is clipped in silence."""
+    assert ask(stage_of(), **fields).status == 422
+
+
+def test_the_longest_life_is_a_setting() -> None:
+    """And the ordinary one is not longer."""
+    stage = stage_of(token_s=600)
+    assert ask(stage, **ANN, ttl_s=601).status == 422
+    told = ask(stage, **ANN).json()["expires"]
+    assert datetime.fromisoformat(told) == stage.clock.wall + timedelta(seconds=600)
+
+
+@pytest.mark.parametrize(("key", "status"), [(None, 403), (KEY, 403)])
+def test_without_keys_there_are_no_end_users(key: str | None, status: int) -> None:
+    """Everybody is the same caller."""
+    stage = Stage()
+    assert ask(stage, key, **ANN).status == status
+    assert stage.call("DELETE", "/v1/subjects/ann").status == status
+
+
+@pytest.mark.S9
+def test_an_end_user_cannot_take_all_that_the_key_has() -> None:
+    """Its own limits are those of the deployment, for all of its tokens together."""
+    stage = stage_of(subject_rpm=2)
+    assert [stage.post(key=token(stage)).status for _ in range(3)] == [200, 200, 429]
+    assert stage.post(key=token(stage, subject="bob")).status == 200
+    assert stage.post(key=KEY).status == 200
+
+
+# Forgetting
+
+
+def forget(stage: Stage, subject: str = "ann", key: str = KEY) -> int:
+    return stage.call("DELETE", f"/v1/subjects/{subject}", key=key).status
+
+
+def test_a_forgotten_end_user_is_gone() -> None:
+    """Streams, sessions, what keys stood for; those of others, and of the key itself, stay."""
+    stage = stage_of()
+    ann, bob = token(stage), token(stage, subject="bob")
+    kept = {}
+    for key in (ann, bob, KEY):
+        start = stage.post("diary", key=key).events()[0]
+        once = stage.call("POST", "/v1/echo", key=key, data="{}", headers={"Idempotency-Key": "1"})
+        once.read()
+        stage.call("POST", "/v1/echo", key=key, data='{"options": {"supersedes": "s"}}').read()
+        kept[key] = (start["session"], start["stream"], once.stream)
+    stage.clock.advance(1)
+    settle()
+    assert forget(stage) == 204
+    pass_time(stage, 1)
+    again = token(stage)
+    for key, ask_as, status in ((ann, again, 404), (bob, bob, 200), (KEY, KEY, 200)):
+        session, *streams = kept[key]
+        assert stage.call("GET", f"/v1/sessions/{session}", key=ask_as).status == status
+        assert [state(stage, stream, ask_as) for stream in streams] == [status] * 2
+    store = stage.core.exchange.store
+    assert not [name for name in store._all.values if "/ann" in name]  # noqa: SLF001
+    for key, left in ((ann, False), (bob, True)):
+        once_ = kept[key][2]  # without other processes only what an idempotency key began is stored
+        assert (store.get(f"sent:{once_}") is not None, bool(store.read(f"log:{once_}", 0))) == (left, left)
+    fresh = stage.call("POST", "/v1/echo", key=again, data="{}", headers={"Idempotency-Key": "1"})
+    assert fresh.stream != kept[ann][2]
+
+
+def test_a_forgotten_end_users_tokens_open_nothing() -> None:
+    """Those from before; and the server may begin anew with one."""
+    stage = stage_of()
+    old = token(stage)
+    assert forget(stage) == 204
+    assert stage.post(key=old).status == 401
+    pass_time(stage, 1)
+    assert stage.post(key=token(stage)).status == 200
+
+
+def test_what_runs_for_a_forgotten_end_user_is_cancelled() -> None:
+    """And is not kept once it has ended."""
+    stage = stage_of(lambda _: whole("Hello", Gate()))
+    reply, others = stage.post(key=token(stage)), stage.post(key=token(stage, subject="bob"))
+    assert forget(stage) == 204
+    assert reply.events()[-1]["reason"] == "cancelled"
+    pass_time(stage, 1)
+    assert state(stage, reply.stream, token(stage)) == 404
+    assert stage.core.streams.here(others.stream or "").log.end is None
+
+
+def test_it_is_forgotten_in_all_processes() -> None:
+    """What runs there is cancelled, and tokens are not good there either."""
+    pair = Pair(says=whole("Hello", Gate()), settings=SETTINGS)
+    shown = token(pair.here)
+    reply = pair.there.post(key=shown)
+    pair.mirrored()
+    assert forget(pair.here) == 204
+    pair.there.app.extensions["gloss.entrance"].watch.round()
+    pair.mirrored()
+    assert reply.events()[-1]["reason"] == "cancelled"
+    assert pair.there.post(key=shown).status == 401
+    assert pair.there.core.streams.here(reply.stream or "") is None
+
+
+def test_nobody_forgets_anothers_end_users() -> None:
+    """A name means something to its key only; and forgetting somebody unknown is done at once."""
+    stage = stage_of()
+    ann = token(stage)
+    stream = stage.post(key=ann).stream
+    assert [forget(stage, key=OTHER), forget(stage, "nobody")] == [204, 204]
+    assert state(stage, stream, ann) == 200
+
+
+def test_while_the_store_is_away_nobody_is_forgotten_by_half() -> None:
+    """503: ask again; and nothing is claimed to be gone."""
+    pair = Pair(says=whole("Hello"), settings=SETTINGS)
+    pair.here.post(key=token(pair.here)).read()
+    pair.mirrored()
+    deleting = pair.here.shared.hold("members")
+    asking = gevent.spawn(forget, pair.here)
+    deleting.reached.wait()
+    pair.away = True
+    deleting.set()
+    assert asking.get() == 503
+    pair.away = False
+    pair.clock.advance(2)
+    assert forget(pair.here) == 204
+
+
+@pytest.mark.parametrize("name", ["a b", "a%2Fb", "%00"])
+def test_a_name_that_cannot_be_is_not_found(name: str) -> None:
+    """As of anything that does not exist."""
+    assert forget(stage_of(), name) == 404
+
+
+def test_forgotten_moments_go_when_no_token_can_be_older() -> None:
+    """The list does not grow for ever."""
+    stage = stage_of()
+    forget(stage, "ann")
+    pass_time(stage, 86_401)
+    forget(stage, "bob")
+    assert b"ann" not in (stage.core.exchange.store.get("forgotten") or b"")
