@@ -19,6 +19,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── InvalidInput                  422  invalid-input
     ├── IdempotencyMismatch           422  idempotency-mismatch
     ├── UpgradeRequired               426  upgrade-required
+    ├── BudgetExhausted               429  budget-exhausted
     ├── Internal                      500  internal
     ├── Overloaded                    503  overloaded
     ├── ShuttingDown                  503  shutting-down
@@ -234,6 +235,19 @@ class UpgradeRequired(GlossError):
     meaning = (
         "Open it as RFC 6455 says: HTTP/1.1, `Upgrade: websocket`, `Sec-WebSocket-Version: 13` and a key."
     )
+
+
+class BudgetExhausted(GlossError):
+    """An account has nothing left, or not enough for one more answer."""
+
+    status = 429
+    slug = "budget-exhausted"
+    title = "The budget is used up"
+    meaning = (
+        "What the answer could cost at most does not fit into what is left for this minute, day or month. "
+        "Ask for less (`options.max_output_tokens`), or come back after `retry_after_s`."
+    )
+    come_back_s = 60
 
 
 class Internal(GlossError):

@@ -12,4 +12,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE records (log TEXT, number INT, record BLOB, PRIMARY KEY (log, number)) WITHOUT ROWID",
         "CREATE TABLE leases (log TEXT PRIMARY KEY, holder TEXT NOT NULL)",
     ),
+    (
+        """CREATE TABLE sums (row TEXT, field TEXT, spent INT, held INT, until REAL,
+        PRIMARY KEY (row, field)) WITHOUT ROWID""",
+        "CREATE INDEX sums_until ON sums (until)",
+        """CREATE TABLE holds (hold TEXT, row TEXT, field TEXT, amount INT,
+        PRIMARY KEY (hold, row, field)) WITHOUT ROWID""",
+    ),
 )

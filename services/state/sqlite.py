@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from services.state.database import Connection, Database
+from services.state.sqlite_sums import SqliteSums
 from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, StoreDownError, Value
+from services.state.sums import Hold, Kept, Refusal, Settlement
 
 SWEEP_S = 60.0  # what has expired is as if it had never been; its rows go after so long
 
@@ -28,7 +30,7 @@ SWEEP = (
 
 
 class SqliteStore:
-    """A ``Store`` in a file; making it lets all leases of the process before lapse."""
+    """A ``Store`` in a file; making it lets all leases and holds of the process before lapse."""
 
     def __init__(
         self,
@@ -43,6 +45,8 @@ class SqliteStore:
         self._me = secrets.token_urlsafe(12)
         self._held: dict[str, float] = {}  # until when, of our leases
         self._sweep_at = monotonic()
+        self._sums = SqliteSums(database, wall=wall, monotonic=monotonic)
+        self._sums.lapse_all()
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None if there is none."""
@@ -158,6 +162,18 @@ class SqliteStore:
 
         return self._file.change(seize)
 
+    def reserve(self, holds: Sequence[Hold]) -> list[int | Refusal]:
+        """Set aside what each hold asks for, all of it or nothing."""
+        return self._sums.reserve(holds)
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """End holds; tell of each whether it was there."""
+        return self._sums.settle(settlements)
+
+    def sums(self, rows: Sequence[str]) -> list[dict[str, Kept]]:
+        """Return how the sums of these rows stand."""
+        return self._sums.sums(rows)
+
     def reachable(self) -> bool:
         """Tell whether the file can be read."""
         try:
@@ -199,6 +215,7 @@ class SqliteStore:
             self._sweep_at = self._monotonic() + SWEEP_S
             for statement in SWEEP:
                 db.execute(statement, (self._wall(),))
+            self._sums.sweep(db)
 
 
 def _write_log(db: Connection, log: str, epoch: int, until: float, epoch_until: float) -> None:

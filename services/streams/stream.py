@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakMethod
 
+from services.cost.reservation import Reservation
 from services.events import Finish, FinishReason, Usage
 from services.streams.clock import Clock
 from services.streams.known import Said
@@ -46,6 +47,7 @@ class Stream:
     ``doubtful()`` tells whether that would take a wait.
     ``settle(s)`` waits at most so long until other processes know what the log holds now, and tells
     whether they do.
+    ``reservation`` is what it may cost, where it is made here.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Stream:
     confirm: Callable[[], None] = lambda: None
     doubtful: Callable[[], bool] = bool
     interrupt: Callable[[BaseException], None] | None = None
+    reservation: Reservation | None = None
 
     def __post_init__(self) -> None:
         """Nobody is there yet."""

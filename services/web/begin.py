@@ -33,7 +33,15 @@ def begin(  # noqa: PLR0913 - what a request brings
     check_chosen_key("options.supersedes", given.options.supersedes, caller)
     check_chosen_key("Idempotency-Key", key, caller)
     wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
-    return open_stream(core, use_case, given, owner=caller.key_id, patience_s=patience_s, wish=wish)
+    return open_stream(
+        core,
+        use_case,
+        given,
+        owner=caller.key_id,
+        accounts=caller.accounts,
+        patience_s=patience_s,
+        wish=wish,
+    )
 
 
 def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:

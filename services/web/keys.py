@@ -20,6 +20,7 @@ from types import MappingProxyType
 
 from flask import Request
 
+from services.cost.accounts import Account
 from services.errors import Forbidden, Unauthorized
 from services.settings import SettingsError
 
@@ -45,6 +46,11 @@ class Caller:
     key_id: str
     name: str
     scopes: frozenset[str] = frozenset()
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Return who pays for what this caller starts."""
+        return (Account(f"key:{self.key_id}"),)
 
     def may(self, scope: str) -> bool:
         """Tell whether the scope is open to this caller."""

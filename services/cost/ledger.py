@@ -1,0 +1,236 @@
+"""The ledger: who has used how much of what, and what is reserved.
+
+Reservations of accounts with limits are held in the store before a provider is asked, and settled
+there before the stream's end is written: whoever has read an end finds it in the accounts. All
+else is added later, in batches. What cannot be stored waits here until the store is back; each
+batch has a name by which the store knows whether it has it already.
+
+A reservation that nobody settles lapses some time after its stream must have ended, and counts as
+used in full: its process died, and nobody knows what the provider did.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import gevent
+from gevent.event import Event as Signal
+from gevent.lock import RLock
+
+from services.cost.accounts import Account
+from services.cost.history import LOST, filed, filed_if_lost
+from services.cost.reservation import Grant, Label, Reservation, State, Wanted
+from services.cost.tally import Price
+from services.cost.windows import TOKENS, UNPRICED, USD, Window, windows
+from services.errors import Overloaded
+from services.llm import Tokens
+from services.state.memory_sums import MemorySums
+from services.state.store import Store, StoreDownError
+from services.state.sums import Hold, Refusal, Settlement, Sum, Used
+from services.telemetry import log_failure
+
+log = logging.getLogger("gloss.ledger")
+
+BATCH_S = 0.25  # what comes within it is added in one call
+AWAY_S = 1.0  # between two tries while the store is away
+MOST = 100  # ends in one call
+BATCH_KEPT_S = 30 * 86_400.0  # for a store that is away so long
+
+
+@dataclass(eq=False)
+class _Batch:
+    """What is to be added under one name; ``known`` if the store knows the name."""
+
+    used: Sequence[Used]
+    name: str = field(default_factory=lambda: f"batch:{secrets.token_hex(8)}")
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class _End:
+    """A hold that is to be settled; ``unsure`` whether the store has it: if not, what was used is added."""
+
+    settlement: Settlement
+    unsure: bool
+
+
+class Ledger:
+    """One process's part in it.
+
+    ``keeps_on`` tells what becomes of limits while the store is away: this process counts by itself,
+    or refuses to begin what is limited. ``kept_s`` is how long the history is kept.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        store: Store,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], None],
+        deployment: Account,
+        keeps_on: bool,
+        kept_s: float,
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._sleep = sleep
+        self._deployment = deployment
+        self._keeps_on = keeps_on
+        self._kept_s = kept_s
+        self._alone = MemorySums(monotonic)  # while the store is away
+        self._later: dict[tuple[str, str], Used] = {}
+        self._batches: list[_Batch] = []
+        self._ends: list[_End] = []
+        self._signal = Signal()
+        self._storing = RLock()
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Return how many sums and ends wait to be stored: many where the store is away."""
+        return len(self._later) + len(self._ends) + sum(len(batch.used) for batch in self._batches)
+
+    def opened(  # noqa: PLR0913 - what is known of a stream
+        self, name: str, accounts: Iterable[Account], *, key: str, use_case: str, model: str, lasts_s: float
+    ) -> Reservation:
+        """Return a stream's reservation, which holds nothing yet and lapses ``lasts_s`` after it grew."""
+        now = self._now()
+        label = Label(day=f"{now:%Y-%m-%d}", key=key, use_case=use_case, model=model)
+        everybody = windows((*accounts, self._deployment), now)
+        return self.resumed(name, State(label=label, windows=everybody, lasts_s=lasts_s))
+
+    def resumed(self, name: str, state: State) -> Reservation:
+        """Return the reservation of a stream that another process has begun."""
+        return Reservation(self, name, state)
+
+    def hold(self, reservation: Reservation, wanted: Wanted) -> int | tuple[Window, Refusal]:
+        """Reserve in all accounts or in none; return how much output, or what stands against it.
+
+        Raises Overloaded where the store is away, and a stream of somebody with limits cannot begin.
+        """
+        tokens, nano = (wanted.tokens, 1), (wanted.nano_usd, wanted.nano_usd_each)
+        priced = nano if any(nano) else None
+        pairs = [(window, one) for window in reservation.windows for one in window.sums(tokens, priced)]
+        lost = filed_if_lost(reservation.label, wanted.model, tokens, priced, first=not reservation.held)
+        sums = (*(one for _, one in pairs), *(Sum(*place, self._kept_s, *each) for place, each in lost))
+        hold = Hold(reservation.name, sums, reservation.lasts_s, wanted.least, wanted.most)
+        try:
+            [answer] = self._store.reserve([hold])
+        except StoreDownError:
+            answer = self._hold_alone(reservation, hold)
+        else:
+            reservation.held = reservation.held or not isinstance(answer, Refusal)
+        return (pairs[answer.place][0], answer) if isinstance(answer, Refusal) else answer
+
+    def _hold_alone(self, reservation: Reservation, hold: Hold) -> int | Refusal:
+        """Count here while the store is away; what runs already goes on in any case."""
+        reservation.unsure = not reservation.held
+        if reservation.unsure and not self._keeps_on:
+            self._settle_later(_End(Settlement(hold.name, ()), unsure=False))
+            raise Overloaded("The store cannot be reached, and budgets are kept there.", quotas="closed")
+        reservation.alone = True
+        [answer] = self._alone.reserve([hold])
+        return answer
+
+    def settle(self, reservation: Reservation, ended: str) -> None:
+        """Add what was used to all accounts, and give back what was held; waits for the store then."""
+        used = self._used(reservation, ended)
+        if reservation.alone:
+            self._alone.settle([Settlement(reservation.name, used)])
+        if not (reservation.held or reservation.unsure):
+            self._add_later(used)
+            return
+        end = _End(Settlement(reservation.name, used), reservation.unsure)
+        try:
+            self._settle([end])
+        except StoreDownError:
+            self._settle_later(end)
+
+    def release(self, reservation: Reservation) -> None:
+        """Give back all that is held for a stream that did not begin."""
+        if reservation.alone:
+            self._alone.settle([Settlement(reservation.name, ())])
+        if reservation.held or reservation.unsure:
+            self._settle_later(_End(Settlement(reservation.name, ()), unsure=False))
+
+    def lost(self, reservation: Reservation, tokens: Tokens, price: Price) -> None:
+        """Charge a stream whose process died with it: all that is held, or else what came of it."""
+        if reservation.held:
+            self._settle_later(_End(Settlement(reservation.name, None), unsure=False))
+            return
+        model = reservation.label.model
+        nothing = Grant(0, 0, 0, lowered=False)
+        reservation.spend(nothing, model, tokens, price(tokens), reported=False)
+        self.settle(reservation, LOST)
+
+    def flush(self) -> None:
+        """Store all that waits; raises StoreDownError."""
+        with self._storing:
+            while self._ends:
+                self._settle(self._ends[:MOST])
+                del self._ends[:MOST]
+            if self._later:
+                self._batches.append(_Batch(tuple(self._later.values())))
+                self._later = {}
+            while self._batches:
+                self._store_batch(self._batches[0])
+                del self._batches[0]
+
+    def _store_batch(self, batch: _Batch) -> None:
+        """Add a batch, once: a name that the store knew and does not know any more has been settled."""
+        if not batch.known:
+            self._store.reserve([Hold(batch.name, (), BATCH_KEPT_S)])
+            batch.known = True
+        self._store.settle([Settlement(batch.name, batch.used)])
+
+    def _settle(self, ends: Sequence[_End]) -> None:
+        there = self._store.settle([end.settlement for end in ends])
+        for end, was_there in zip(ends, there, strict=True):
+            if end.unsure and not was_there:
+                self._add_later(end.settlement.used or ())
+
+    def _used(self, reservation: Reservation, ended: str) -> list[Used]:
+        spent = reservation.used.values()
+        sums = {TOKENS: sum(one.tokens for one in spent), USD: sum(one.nano_usd or 0 for one in spent)}
+        sums[UNPRICED] = int(any(one.nano_usd is None for one in spent))
+        accounts = [
+            Used(window.row, name, window.ttl_s, amount)
+            for window in reservation.windows
+            for name, amount in sums.items()
+            if amount
+        ]
+        history = filed(reservation.label, reservation.used, ended)
+        return accounts + [Used(*place, self._kept_s, amount) for place, amount in history]
+
+    def _add_later(self, used: Iterable[Used]) -> None:
+        for one in used:
+            place = (one.row, one.field)
+            before = self._later.get(place)
+            self._later[place] = one if before is None else one._replace(amount=one.amount + before.amount)
+        self._wake()
+
+    def _settle_later(self, end: _End) -> None:
+        self._ends.append(end)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._signal.set()
+        if self._greenlet is None:
+            self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            self._signal.wait()
+            self._sleep(BATCH_S)
+            self._signal.clear()
+            try:
+                self.flush()
+            except StoreDownError:
+                log.warning("the store cannot be reached; %d sums of the ledger wait", self.waiting)
+                self._signal.set()
+                self._sleep(AWAY_S)
+            except Exception as error:  # noqa: BLE001 - what it left is tried again with what comes next
+                log_failure(log, "a batch of the ledger failed", error)
