@@ -53,6 +53,7 @@ from services.web.problems import install_problems
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
 from services.web.tokens import Tokens
+from services.web.usage import UsageRoute
 from services.web.ws.route import WebSocketRoute
 
 HERE = Path(__file__).parent
@@ -98,6 +99,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
     app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
+    app.register_blueprint(UsageRoute(core, keys).blueprint())
     app.register_blueprint(WebSocketRoute(core, keys, read_tokens).blueprint())
     app.register_blueprint(
         pages_blueprint(

@@ -11,9 +11,10 @@ used in full: its process died, and nobody knows what the provider did.
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 import gevent
 from gevent.event import Event as Signal
@@ -23,12 +24,12 @@ from services.cost.accounts import Account
 from services.cost.history import LOST, filed, filed_if_lost
 from services.cost.reservation import Grant, Label, Reservation, State, Wanted
 from services.cost.tally import Price
-from services.cost.windows import TOKENS, UNPRICED, USD, Window, windows
+from services.cost.windows import TOKENS, UNPRICED, USD, Window, day_and_month, dollars, windows
 from services.errors import Overloaded
 from services.llm import Tokens
 from services.state.memory_sums import MemorySums
 from services.state.store import Store, StoreDownError
-from services.state.sums import Hold, Refusal, Settlement, Sum, Used
+from services.state.sums import NOTHING, Hold, Kept, Refusal, Settlement, Sum, Used
 from services.telemetry import log_failure
 
 log = logging.getLogger("gloss.ledger")
@@ -37,6 +38,47 @@ BATCH_S = 0.25  # what comes within it is added in one call
 AWAY_S = 1.0  # between two tries while the store is away
 MOST = 100  # ends in one call
 BATCH_KEPT_S = 30 * 86_400.0  # for a store that is away so long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One window: what was used, what is reserved, what is left; None is no limit.
+
+    ``usd`` is None where nothing that was used has a price.
+    """
+
+    tokens: int
+    usd: Decimal | None
+    reserved_tokens: int
+    reserved_usd: Decimal
+    limit_tokens: int | None
+    limit_usd: Decimal | None
+
+    @classmethod
+    def of(cls, window: Window, row: Mapping[str, Kept]) -> "Standing":
+        """Read a row of sums."""
+        tokens, usd = row.get(TOKENS, NOTHING), row.get(USD, NOTHING)
+        unpriced = UNPRICED in row and not usd.spent
+        return cls(
+            tokens=tokens.spent,
+            usd=None if unpriced else dollars(usd.spent),
+            reserved_tokens=tokens.held,
+            reserved_usd=dollars(usd.held),
+            limit_tokens=window.tokens,
+            limit_usd=None if window.nano_usd is None else dollars(window.nano_usd),
+        )
+
+    @property
+    def left_tokens(self) -> int | None:
+        """Return what can still be reserved."""
+        limit = self.limit_tokens
+        return None if limit is None else max(0, limit - self.tokens - self.reserved_tokens)
+
+    @property
+    def left_usd(self) -> Decimal | None:
+        """Return what can still be reserved."""
+        limit = self.limit_usd
+        return None if limit is None else max(Decimal(0), limit - (self.usd or 0) - self.reserved_usd)
 
 
 @dataclass(eq=False)
@@ -165,6 +207,13 @@ class Ledger:
         nothing = Grant(0, 0, 0, lowered=False)
         reservation.spend(nothing, model, tokens, price(tokens), reported=False)
         self.settle(reservation, LOST)
+
+    def standing(self, account: Account) -> list[Standing]:
+        """Return how an account stands today and this month; raises StoreDownError."""
+        self.flush()
+        spans = day_and_month(account, self._now())
+        rows = self._store.sums([window.row for window in spans])
+        return [Standing.of(window, row) for window, row in zip(spans, rows, strict=True)]
 
     def flush(self) -> None:
         """Store all that waits; raises StoreDownError."""

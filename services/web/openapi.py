@@ -33,6 +33,7 @@ def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> 
             **_start_paths(use_cases),
             **_stream_paths(),
             **_session_paths(),
+            **_usage_paths(),
             **_socket_paths(),
             **_public_paths(),
         },
@@ -118,6 +119,11 @@ def _session_paths() -> Json:
             "delete": _operation("forget-session", "Forget a session", gone, NAMED),
         },
     }
+
+
+def _usage_paths() -> Json:
+    told = {"200": _json_response("What was used, what is reserved, what is left", ref("schemas", "usage"))}
+    return {"/v1/usage": {"get": _operation("usage", "Look at what you have used", told, (*PRIVATE, 503))}}
 
 
 def _socket_paths() -> Json:

@@ -46,6 +46,7 @@ def schemas(use_cases: Iterable[UseCase]) -> Json:
         "problem": _problem_schema(),
         "result": _result_schema(),
         "status": _status_schema(),
+        "usage": _usage_schema(),
         **_session_schemas(),
     }
 
@@ -142,6 +143,31 @@ def _status_schema() -> Json:
             "problem": {"anyOf": [ref("schemas", "problem"), {"type": "null"}]},
         },
     }
+
+
+def _usage_schema() -> Json:
+    text, number = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
+    span = {
+        "type": "object",
+        "required": ["usd", "tokens", "limit_usd", "limit_tokens", "left_usd", "left_tokens"],
+        "properties": {
+            "usd": text | {"description": "decimal; null where nothing that was used has a price"},
+            "tokens": {"type": "integer"},
+            "limit_usd": text,
+            "limit_tokens": number,
+            "left_usd": text,
+            "left_tokens": number,
+        },
+    }
+    members = {
+        "key": {"type": "string"},
+        "day": span | {"description": "since midnight, UTC"},
+        "month": span,
+        "reserved_usd": {"type": "string"},
+        "reserved_tokens": {"type": "integer"},
+        "open_streams": {"type": "integer"},
+    }
+    return {"type": "object", "required": [*members], "properties": members}
 
 
 def _session_schemas() -> Json:

@@ -19,6 +19,7 @@ from services.web.pages import pages_blueprint
 from services.web.problems import install_problems, problem_response
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
+from services.web.usage import UsageRoute
 from services.web.ws.route import WebSocketRoute
 from tests.web.test_pages import CLIENT, USE_CASE
 
@@ -61,6 +62,7 @@ def routes():
     install_problems(app)
     app.register_blueprint(StreamRoutes(None, USE_CASES, Keys(), None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
+    app.register_blueprint(UsageRoute(None, Keys()).blueprint())
     app.register_blueprint(WebSocketRoute(None, Keys(), None).blueprint())
     app.register_blueprint(
         pages_blueprint(CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi={})
