@@ -31,7 +31,7 @@ class Line:
     """One day of one key, use case and model; all are tokens but for the last three.
 
     ``lost`` are reserved for streams that died with their process. ``cost_usd`` is None where nothing
-    has a price; ``unpriced`` says how many streams had none. ``ends`` counts streams by how they ended.
+    has a price; ``unpriced`` says how many requests had none. ``ends`` counts streams by how they ended.
     """
 
     day: date
@@ -72,22 +72,23 @@ class History:
         return [line for line in found if key in {None, line.key}]
 
 
-def filed(label: Label, used: Mapping[str, Spent], ended: str) -> Iterator[tuple[Place, int]]:
-    """Yield what a stream adds to the history, by the places of its sums."""
+def filed(label: Label, used: Mapping[str, Spent], ends: Mapping[str, int]) -> Iterator[tuple[Place, int]]:
+    """Yield what streams add to the history, by the places of its sums; ``ends`` says how many ended how."""
     for model, spent in used.items():
         figures = {
             "input": spent.input,
             "output": spent.output,
             "cached_input": spent.cached_input,
             "reasoning": spent.reasoning,
-            USD: spent.nano_usd or 0,
-            UNPRICED: int(spent.nano_usd is None),
+            USD: spent.nano_usd,
+            UNPRICED: spent.unpriced,
         }
         for figure, amount in figures.items():
             if amount:
                 yield _place(label, model, figure), amount
-    yield _place(label, label.model, STREAMS), 1
-    yield _place(label, label.model, END + ended), 1
+    yield _place(label, label.model, STREAMS), sum(ends.values())
+    for ended, count in ends.items():
+        yield _place(label, label.model, END + ended), count
 
 
 def filed_if_lost(

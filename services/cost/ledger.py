@@ -11,6 +11,7 @@ used in full: its process died, and nobody knows what the provider did.
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,10 +23,10 @@ from gevent.lock import RLock
 
 from services.cost.accounts import Account
 from services.cost.history import LOST, filed, filed_if_lost
-from services.cost.reservation import Grant, Label, Reservation, State, Wanted
+from services.cost.reservation import Grant, Label, Payer, Reservation, Spent, State, Wanted, exhausted
 from services.cost.tally import Price
 from services.cost.windows import TOKENS, UNPRICED, USD, Window, day_and_month, dollars, windows
-from services.errors import Overloaded
+from services.errors import GlossError, Overloaded
 from services.llm import Tokens
 from services.state.memory_sums import MemorySums
 from services.state.store import Store, StoreDownError
@@ -82,10 +83,25 @@ class Standing:
 
 
 @dataclass(eq=False)
+class _Sum:
+    """What many streams of one payer have used, by model, and how they ended."""
+
+    used: dict[str, Spent] = field(default_factory=dict)
+    ends: Counter[str] = field(default_factory=Counter)
+
+    def add(self, used: Mapping[str, Spent], ended: str) -> None:
+        """Add one stream."""
+        for model, spent in used.items():
+            self.used[model] = self.used[model] + spent if model in self.used else spent
+        self.ends[ended] += 1
+
+
+@dataclass(eq=False)
 class _Batch:
-    """What is to be added under one name; ``known`` if the store knows the name."""
+    """What is to be added under one name, for so many streams; ``known`` if the store knows the name."""
 
     used: Sequence[Used]
+    streams: int
     name: str = field(default_factory=lambda: f"batch:{secrets.token_hex(8)}")
     known: bool = False
 
@@ -123,7 +139,9 @@ class Ledger:
         self._keeps_on = keeps_on
         self._kept_s = kept_s
         self._alone = MemorySums(monotonic)  # while the store is away
-        self._later: dict[tuple[str, str], Used] = {}
+        self._payers: dict[tuple[object, ...], Payer] = {}
+        self._minute = 0
+        self._later: dict[Payer, _Sum] = {}
         self._batches: list[_Batch] = []
         self._ends: list[_End] = []
         self._signal = Signal()
@@ -132,17 +150,22 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """Return how many sums and ends wait to be stored: many where the store is away."""
-        return len(self._later) + len(self._ends) + sum(len(batch.used) for batch in self._batches)
+        """Return how many streams wait to be stored, more or less: many where the store is away."""
+        return len(self._later) + len(self._ends) + sum(batch.streams for batch in self._batches)
 
     def opened(  # noqa: PLR0913 - what is known of a stream
-        self, name: str, accounts: Iterable[Account], *, key: str, use_case: str, model: str, lasts_s: float
+        self, name: str, accounts: tuple[Account, ...], *, key: str, use_case: str, model: str, lasts_s: float
     ) -> Reservation:
         """Return a stream's reservation, which holds nothing yet and lapses ``lasts_s`` after it grew."""
         now = self._now()
-        label = Label(day=f"{now:%Y-%m-%d}", key=key, use_case=use_case, model=model)
-        everybody = windows((*accounts, self._deployment), now)
-        return self.resumed(name, State(label=label, windows=everybody, lasts_s=lasts_s))
+        if now.minute != self._minute:
+            self._minute, self._payers = now.minute, {}
+        about = (accounts, key, use_case, model)
+        payer = self._payers.get(about)
+        if payer is None:
+            label = Label(day=f"{now:%Y-%m-%d}", key=key, use_case=use_case, model=model)
+            payer = self._payers[about] = Payer.of(label, windows((*accounts, self._deployment), now))
+        return self.resumed(name, State(payer=payer, lasts_s=lasts_s))
 
     def resumed(self, name: str, state: State) -> Reservation:
         """Return the reservation of a stream that another process has begun."""
@@ -155,8 +178,9 @@ class Ledger:
         """
         tokens, nano = (wanted.tokens, 1), (wanted.nano_usd, wanted.nano_usd_each)
         priced = nano if any(nano) else None
-        pairs = [(window, one) for window in reservation.windows for one in window.sums(tokens, priced)]
-        lost = filed_if_lost(reservation.label, wanted.model, tokens, priced, first=not reservation.held)
+        payer = reservation.payer
+        pairs = [(window, one) for window in payer.windows for one in window.sums(tokens, priced)]
+        lost = filed_if_lost(payer.label, wanted.model, tokens, priced, first=not reservation.held)
         sums = (*(one for _, one in pairs), *(Sum(*place, self._kept_s, *each) for place, each in lost))
         hold = Hold(reservation.name, sums, reservation.lasts_s, wanted.least, wanted.most)
         try:
@@ -179,12 +203,12 @@ class Ledger:
 
     def settle(self, reservation: Reservation, ended: str) -> None:
         """Add what was used to all accounts, and give back what was held; waits for the store then."""
-        used = self._used(reservation, ended)
+        if not (reservation.held or reservation.unsure):
+            self._add_later(reservation.payer, reservation.used, ended)
+            return
+        used = self._used(reservation.payer, reservation.used, {ended: 1})
         if reservation.alone:
             self._alone.settle([Settlement(reservation.name, used)])
-        if not (reservation.held or reservation.unsure):
-            self._add_later(used)
-            return
         end = _End(Settlement(reservation.name, used), reservation.unsure)
         try:
             self._settle([end])
@@ -203,10 +227,14 @@ class Ledger:
         if reservation.held:
             self._settle_later(_End(Settlement(reservation.name, None), unsure=False))
             return
-        model = reservation.label.model
+        model = reservation.payer.label.model
         nothing = Grant(0, 0, 0, lowered=False)
         reservation.spend(nothing, model, tokens, price(tokens), reported=False)
         self.settle(reservation, LOST)
+
+    def exhausted(self, window: Window, refusal: Refusal) -> GlossError:
+        """Return the problem of a budget that does not allow a request."""
+        return exhausted(window, refusal, self._now().timestamp())
 
     def standing(self, account: Account) -> list[Standing]:
         """Return how an account stands today and this month; raises StoreDownError."""
@@ -222,8 +250,11 @@ class Ledger:
                 self._settle(self._ends[:MOST])
                 del self._ends[:MOST]
             if self._later:
-                self._batches.append(_Batch(tuple(self._later.values())))
-                self._later = {}
+                later, self._later = self._later, {}
+                used = self._merged(one for payer, sums in later.items()
+                                    for one in self._used(payer, sums.used, sums.ends))  # fmt: skip
+                streams = sum(sums.ends.total() for sums in later.values())
+                self._batches.append(_Batch(used, streams))
             while self._batches:
                 self._store_batch(self._batches[0])
                 del self._batches[0]
@@ -239,26 +270,40 @@ class Ledger:
         there = self._store.settle([end.settlement for end in ends])
         for end, was_there in zip(ends, there, strict=True):
             if end.unsure and not was_there:
-                self._add_later(end.settlement.used or ())
+                self._batches.append(_Batch(end.settlement.used or (), 1))
+                self._wake()
 
-    def _used(self, reservation: Reservation, ended: str) -> list[Used]:
-        spent = reservation.used.values()
-        sums = {TOKENS: sum(one.tokens for one in spent), USD: sum(one.nano_usd or 0 for one in spent)}
-        sums[UNPRICED] = int(any(one.nano_usd is None for one in spent))
+    def _used(self, payer: Payer, used: Mapping[str, Spent], ends: Mapping[str, int]) -> list[Used]:
+        spent = used.values()
+        sums = {
+            TOKENS: sum(one.tokens for one in spent),
+            USD: sum(one.nano_usd for one in spent),
+            UNPRICED: sum(one.unpriced for one in spent),
+        }
         accounts = [
             Used(window.row, name, window.ttl_s, amount)
-            for window in reservation.windows
+            for window in payer.windows
             for name, amount in sums.items()
             if amount
         ]
-        history = filed(reservation.label, reservation.used, ended)
+        history = filed(payer.label, used, ends)
         return accounts + [Used(*place, self._kept_s, amount) for place, amount in history]
 
-    def _add_later(self, used: Iterable[Used]) -> None:
+    @staticmethod
+    def _merged(used: Iterable[Used]) -> list[Used]:
+        """Return one entry for each sum: those of a key and of all stand in many streams."""
+        merged: dict[tuple[str, str], Used] = {}
         for one in used:
             place = (one.row, one.field)
-            before = self._later.get(place)
-            self._later[place] = one if before is None else one._replace(amount=one.amount + before.amount)
+            before = merged.get(place)
+            merged[place] = one if before is None else one._replace(amount=one.amount + before.amount)
+        return list(merged.values())
+
+    def _add_later(self, payer: Payer, used: Mapping[str, Spent], ended: str) -> None:
+        sums = self._later.get(payer)
+        if sums is None:
+            sums = self._later[payer] = _Sum()
+        sums.add(used, ended)
         self._wake()
 
     def _settle_later(self, end: _End) -> None:

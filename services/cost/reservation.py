@@ -36,28 +36,61 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     model: str
 
 
-class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What was used of one model; ``nano_usd`` is None where a part of it has no price."""
+class Payer(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
+    """Who pays, and where it is written down: the same for many streams, so it is made once for them.
+
+    ``limited`` tells whether there is a limit at all, ``priced`` whether one account has limits of
+    money alone, so that only a model with a price can be asked.
+    """
+
+    label: Label
+    windows: tuple[Window, ...]
+    limited: bool = False
+    priced: bool = False
+
+    @classmethod
+    def of(cls, label: Label, windows: tuple[Window, ...]) -> "Payer":
+        """Look at the limits."""
+        in_tokens = {window.account for window in windows if window.tokens is not None}
+        in_dollars = {window.account for window in windows if window.nano_usd is not None}
+        return cls(label, windows, limited=bool(in_tokens | in_dollars), priced=bool(in_dollars - in_tokens))
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was used of one model; ``unpriced`` are requests whose price is not known."""
 
     input: int = 0
     output: int = 0
     cached_input: int = 0
     reasoning: int = 0
-    nano_usd: int | None = 0
+    nano_usd: int = 0
+    unpriced: int = 0
+
+    @classmethod
+    def of(cls, tokens: Tokens, nano: int | None) -> "Spent":
+        """Return what one request used."""
+        return cls(
+            input=tokens.input,
+            output=tokens.output,
+            cached_input=tokens.cached_input,
+            reasoning=tokens.reasoning,
+            nano_usd=nano or 0,
+            unpriced=int(nano is None),
+        )
 
     @property
     def tokens(self) -> int:
         """Return what counts in an account."""
         return self.input + self.output
 
-    def plus(self, tokens: Tokens, nano: int | None) -> "Spent":
-        """Return it with one more request."""
+    def __add__(self, other: "Spent") -> "Spent":
         return Spent(
-            input=self.input + tokens.input,
-            output=self.output + tokens.output,
-            cached_input=self.cached_input + tokens.cached_input,
-            reasoning=self.reasoning + tokens.reasoning,
-            nano_usd=None if self.nano_usd is None or nano is None else self.nano_usd + nano,
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cached_input=self.cached_input + other.cached_input,
+            reasoning=self.reasoning + other.reasoning,
+            nano_usd=self.nano_usd + other.nano_usd,
+            unpriced=self.unpriced + other.unpriced,
         )
 
 
@@ -67,8 +100,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``held`` if the store has it; it lapses ``lasts_s`` after it was last added to.
     """
 
-    label: Label
-    windows: tuple[Window, ...]
+    payer: Payer
     lasts_s: float
     tokens: int = 0
     nano_usd: int = 0
@@ -126,6 +158,9 @@ class Holder(Protocol):
     def hold(self, reservation: "Reservation", wanted: Wanted) -> int | tuple[Window, Refusal]:
         """Reserve in all accounts or in none; return how many tokens of output, or what stands against it."""
 
+    def exhausted(self, window: Window, refusal: Refusal) -> GlossError:
+        """Return the problem of a budget that does not allow a request."""
+
     def settle(self, reservation: "Reservation", ended: str) -> None:
         """Add what was used to all accounts, and give back what was held."""
 
@@ -140,8 +175,7 @@ class Reservation:
     def __init__(self, ledger: Holder, name: str, state: State) -> None:
         """Reserve nothing yet."""
         self.name = name
-        self.label = state.label
-        self.windows = state.windows
+        self.payer = state.payer
         self.used = dict(state.used)
         self.lasts_s = state.lasts_s
         self.held = state.held
@@ -155,30 +189,20 @@ class Reservation:
         self._lock = RLock()
 
     @property
-    def limited(self) -> bool:
-        """Tell whether there is a limit at all."""
-        return any(window.limited for window in self.windows)
-
-    @property
     def state(self) -> State:
         """Return what another process has to know to go on."""
         return State(
-            label=self.label, windows=self.windows, lasts_s=self.lasts_s, tokens=self._tokens,
-            nano_usd=self._nano_usd, used=self.used, held=self.held or self.unsure,
+            payer=self.payer, lasts_s=self.lasts_s, tokens=self._tokens, nano_usd=self._nano_usd,
+            used=self.used, held=self.held or self.unsure,
         )  # fmt: skip
 
     def accepts(self, model: Priced) -> bool:
         """Tell whether this model may be asked: not without a price where a limit is money alone."""
-        return not self._only_in_dollars or model.price(Tokens(input=1, output=1)) is not None
-
-    @property
-    def _only_in_dollars(self) -> set[str]:
-        in_tokens = {window.account for window in self.windows if window.tokens is not None}
-        return {window.account for window in self.windows if window.nano_usd is not None} - in_tokens
+        return not self.payer.priced or model.price(Tokens(input=1, output=1)) is not None
 
     def ask(self, model: Priced, input_tokens: int) -> Ask:
         """Return what a request to this model would cost at most; no money where no price is known."""
-        if not self.limited:
+        if not self.payer.limited:
             return Ask(model.name, input_tokens, 0, 0)
         tokens = model.at_most(input_tokens)
         alone, more = (model.price(Tokens(input=tokens, output=output)) for output in (0, MANY))
@@ -193,23 +217,23 @@ class Reservation:
         ``most`` is the output of all of them together. Raises BudgetExhausted, Forbidden (a model
         without a price), and what the ledger raises where the store is away.
         """
-        if not self.limited or not calls:
+        if not self.payer.limited or not calls:
             return
         if not self.accepts(model):
             raise Forbidden("The budget is in dollars, and the price of this model is not known here.")
         answer = self._cover(self._sum(model, calls, most))
         if isinstance(answer, tuple):
-            raise exhausted(*answer)
+            raise self._ledger.exhausted(*answer)
 
     def cover(self, model: Priced, calls: Sequence[tuple[int, int]], most: int) -> None:
         """Reserve for more calls at once, as far as there is budget; each looks for itself again."""
-        if self.limited and calls:
+        if self.payer.limited and calls:
             with self._lock:
                 self._cover(self._sum(model, calls, most))
 
     def take(self, ask: Ask, cap: int) -> Grant | None:
         """Take a request's part, reserving more where needed; None where even the least is not to be had."""
-        if not self.limited:
+        if not self.payer.limited:
             return Grant(cap, 0, 0, lowered=False)
         least = min(cap, LEAST_OUTPUT)
         with self._lock:
@@ -237,7 +261,8 @@ class Reservation:
     ) -> None:
         """Note what a request has used; what it was granted beyond that comes back if it was ``reported``."""
         nano = None if dollars is None else nano_usd(dollars)
-        self.used[model] = self.used.get(model, Spent()).plus(tokens, nano)
+        spent = Spent.of(tokens, nano)
+        self.used[model] = self.used[model] + spent if model in self.used else spent
         if reported:
             self._give(grant.tokens - tokens.input - tokens.output, grant.nano_usd - (nano or 0))
 
@@ -287,9 +312,10 @@ class Reservation:
         self._nano_usd += nano
 
 
-def exhausted(window: Window, refusal: Refusal) -> GlossError:
+def exhausted(window: Window, refusal: Refusal, now: float) -> GlossError:
     """Return the problem of a budget that does not allow a request, and when to come back."""
-    back_s = min(BACK_SOON_S, window.ends_in_s) if refusal.held else window.ends_in_s
+    left_s = max(0.0, window.ends_at - now)
+    back_s = min(BACK_SOON_S, left_s) if refusal.held else left_s
     span = "" if window.span == "ever" else f" for this {window.span}"
     held = ", or held by streams that run" if refusal.held else ""
     return BudgetExhausted(

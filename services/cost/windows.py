@@ -23,14 +23,13 @@ WHOSE = {"deployment": "this service", "key": "this key", "subject": "this user"
 class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One account in one span of time: where it is summed up, and what it may come to.
 
-    ``tokens`` and ``nano_usd`` are limits, None is none; ``ends_in_s`` is how long the span lasted
-    when it was looked at.
+    ``tokens`` and ``nano_usd`` are limits, None is none; ``ends_at`` is in seconds of the epoch.
     """
 
     account: str
     span: str
     row: str
-    ends_in_s: float
+    ends_at: float
     ttl_s: float
     tokens: int | None = None
     nano_usd: int | None = None
@@ -62,9 +61,9 @@ def day_and_month(account: Account, now: datetime) -> tuple[Window, Window]:
     quota, day = account.quota, now.replace(hour=0, minute=0, second=0, microsecond=0)
     month = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
     return (
-        _window(account, "day", f"{now:%Y-%m-%d}", day + timedelta(days=1) - now, quota.tokens_day,
+        _window(account, "day", now, f"{now:%Y-%m-%d}", day + timedelta(days=1), quota.tokens_day,
                 quota.usd_day),
-        _window(account, "month", f"{now:%Y-%m}", month - now, quota.tokens_month, quota.usd_month),
+        _window(account, "month", now, f"{now:%Y-%m}", month, quota.tokens_month, quota.usd_month),
     )  # fmt: skip
 
 
@@ -82,11 +81,11 @@ def _of(account: Account, now: datetime) -> Iterator[Window]:
     yield from day_and_month(account, now)
     quota = account.quota
     if quota.tokens_minute is not None:
-        left = timedelta(seconds=60 - now.second, microseconds=-now.microsecond)
-        yield _window(account, "minute", f"{now:%Y-%m-%dT%H:%M}", left, quota.tokens_minute, None)
+        ends = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        yield _window(account, "minute", now, f"{now:%Y-%m-%dT%H:%M}", ends, quota.tokens_minute, None)
     if _ends(quota):
-        day = timedelta(days=1)  # nobody knows when there will be more
-        yield _window(account, "ever", "ever", day, quota.tokens_ever, quota.usd_ever, ttl_s=EVER_S)
+        ends = now + timedelta(days=1)  # nobody knows when there will be more
+        yield _window(account, "ever", now, "ever", ends, quota.tokens_ever, quota.usd_ever, kept_s=EVER_S)
 
 
 def _ends(quota: Quota) -> bool:
@@ -96,20 +95,20 @@ def _ends(quota: Quota) -> bool:
 def _window(  # noqa: PLR0913, PLR0917 - see Window
     account: Account,
     span: str,
+    now: datetime,
     at: str,
-    left: timedelta,
+    ends: datetime,
     tokens: int | None,
     usd: Decimal | None,
     *,
-    ttl_s: float | None = None,
+    kept_s: float = AFTER_S,
 ) -> Window:
-    left_s = left.total_seconds()
     return Window(
         account=account.name,
         span=span,
         row=f"account:{account.name}:{at}",
-        ends_in_s=left_s,
-        ttl_s=left_s + AFTER_S if ttl_s is None else ttl_s,
+        ends_at=ends.timestamp(),
+        ttl_s=(ends - now).total_seconds() + kept_s,
         tokens=None if tokens is None else min(tokens, LARGEST),
         nano_usd=None if usd is None else min(nano_usd(usd), LARGEST),
     )

@@ -160,6 +160,7 @@ class Producer:
             self._log(error)
             self.pen.fail(Internal(), Usage())
         self._let_go()
+        self.stream.reservation = None
         self.ended(self)
 
     def _settle(self, end: FinishReason | BaseException) -> None:

@@ -47,7 +47,8 @@ class Stream:
     ``doubtful()`` tells whether that would take a wait.
     ``settle(s)`` waits at most so long until other processes know what the log holds now, and tells
     whether they do.
-    ``reservation`` is what it may cost, where it is made here.
+    ``reservation`` is what it may cost, while it is made here. ``unchecked`` tells that the store was
+    away when it began, and that its limits were those of this process alone.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Stream:
     doubtful: Callable[[], bool] = bool
     interrupt: Callable[[BaseException], None] | None = None
     reservation: Reservation | None = None
+    unchecked: bool = False
 
     def __post_init__(self) -> None:
         """Nobody is there yet."""

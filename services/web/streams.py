@@ -194,7 +194,7 @@ def _headers(stream: Stream) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Content-Location": stream.url,
         "Gloss-Stream": stream.id,
-        **({"Gloss-Quotas": "open"} if stream.reservation and stream.reservation.alone else {}),
+        **({"Gloss-Quotas": "open"} if stream.unchecked else {}),
     }
 
 

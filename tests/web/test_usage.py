@@ -85,6 +85,6 @@ def test_history() -> None:
         Line(**about, use_case="echo", model="gpt-4.1-mini", input=14, output=6, streams=2,
              cost_usd=Decimal("0.0000152"), ends={"stop": 2}),
         Line(**about, use_case="four", model="nobody-knows", input=28, output=12, streams=1,
-             cost_usd=None, unpriced=1, ends={"stop": 1}),
+             cost_usd=None, unpriced=4, ends={"stop": 1}),
     ]  # fmt: skip
     assert history.lines(day, day, key="another") == []
