@@ -106,14 +106,6 @@ class _Batch:
     known: bool = False
 
 
-@dataclass(frozen=True)
-class _End:
-    """A hold that is to be settled; ``unsure`` whether the store has it: if not, what was used is added."""
-
-    settlement: Settlement
-    unsure: bool
-
-
 class Ledger:
     """One process's part in it.
 
@@ -143,7 +135,7 @@ class Ledger:
         self._minute = 0
         self._later: dict[Payer, _Sum] = {}
         self._batches: list[_Batch] = []
-        self._ends: list[_End] = []
+        self._ends: list[Settlement] = []
         self._signal = Signal()
         self._storing = RLock()
         self._greenlet: gevent.Greenlet[[], None] | None = None
@@ -195,7 +187,7 @@ class Ledger:
         """Count here while the store is away; what runs already goes on in any case."""
         reservation.unsure = not reservation.held
         if reservation.unsure and not self._keeps_on:
-            self._settle_later(_End(Settlement(hold.name, ()), unsure=False))
+            self._settle_later(Settlement(hold.name, ()))
             raise Overloaded("The store cannot be reached, and budgets are kept there.", quotas="closed")
         reservation.alone = True
         [answer] = self._alone.reserve([hold])
@@ -209,7 +201,7 @@ class Ledger:
         used = self._used(reservation.payer, reservation.used, {ended: 1})
         if reservation.alone:
             self._alone.settle([Settlement(reservation.name, used)])
-        end = _End(Settlement(reservation.name, used), reservation.unsure)
+        end = Settlement(reservation.name, used)
         try:
             self._settle([end])
         except StoreDownError:
@@ -220,12 +212,12 @@ class Ledger:
         if reservation.alone:
             self._alone.settle([Settlement(reservation.name, ())])
         if reservation.held or reservation.unsure:
-            self._settle_later(_End(Settlement(reservation.name, ()), unsure=False))
+            self._settle_later(Settlement(reservation.name, ()))
 
     def lost(self, reservation: Reservation, tokens: Tokens, price: Price) -> None:
         """Charge a stream whose process died with it: all that is held, or else what came of it."""
         if reservation.held:
-            self._settle_later(_End(Settlement(reservation.name, None), unsure=False))
+            self._settle_later(Settlement(reservation.name, None))
             return
         model = reservation.payer.label.model
         nothing = Grant(0, 0, 0, lowered=False)
@@ -261,16 +253,19 @@ class Ledger:
 
     def _store_batch(self, batch: _Batch) -> None:
         """Add a batch, once: a name that the store knew and does not know any more has been settled."""
-        if not batch.known:
-            self._store.reserve([Hold(batch.name, (), BATCH_KEPT_S)])
-            batch.known = True
-        self._store.settle([Settlement(batch.name, batch.used)])
+        there = None
+        while there is None:  # it is not known where the store came back empty
+            if not batch.known:
+                self._store.reserve([Hold(batch.name, (), BATCH_KEPT_S)])
+                batch.known = True
+            [there] = self._store.settle([Settlement(batch.name, batch.used)])
+            batch.known = there is not None
 
-    def _settle(self, ends: Sequence[_End]) -> None:
-        there = self._store.settle([end.settlement for end in ends])
-        for end, was_there in zip(ends, there, strict=True):
-            if end.unsure and not was_there:
-                self._batches.append(_Batch(end.settlement.used or (), 1))
+    def _settle(self, ends: Sequence[Settlement]) -> None:
+        there = self._store.settle(ends)
+        for settlement, was_there in zip(ends, there, strict=True):
+            if was_there is None and settlement.used:  # the store never heard of it, or has forgotten it
+                self._batches.append(_Batch(settlement.used, 1))
                 self._wake()
 
     def _used(self, payer: Payer, used: Mapping[str, Spent], ends: Mapping[str, int]) -> list[Used]:
@@ -306,7 +301,7 @@ class Ledger:
         sums.add(used, ended)
         self._wake()
 
-    def _settle_later(self, end: _End) -> None:
+    def _settle_later(self, end: Settlement) -> None:
         self._ends.append(end)
         self._wake()
 

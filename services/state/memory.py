@@ -167,7 +167,7 @@ class MemoryStore:
         self._sweep()
         return self._sums.reserve(holds)
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
         """End holds; tell of each whether it was there."""
         return self._sums.settle(settlements)
 

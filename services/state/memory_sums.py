@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from services.state.sums import NOTHING, Hold, Kept, Refusal, Settlement, amount, granted
+from services.state.sums import NOTHING, OVER_S, Hold, Kept, Refusal, Settlement, amount, granted
 
 
 @dataclass
@@ -25,12 +25,13 @@ class MemorySums:
         self._now = now
         self._rows: dict[str, _Row] = {}
         self._holds: dict[str, _Held] = {}
+        self._over: dict[str, float] = {}
 
     def reserve(self, holds: Sequence[Hold]) -> list[int | Refusal]:
         """Set aside what each asks for, all of it or nothing."""
         return [self._reserve(hold) for hold in holds]
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
         """End holds; tell of each whether it was there."""
         self.lapse()
         return [self._settle(one) for one in settlements]
@@ -47,8 +48,9 @@ class MemorySums:
             self._settle(Settlement(name, None))
 
     def sweep(self) -> None:
-        """Free the memory of rows that have expired."""
+        """Free the memory of what has expired."""
         now = self._now()
+        self._over = {name: until for name, until in self._over.items() if now < until}
         self._rows = {name: row for name, row in self._rows.items() if now < row.until}
 
     def _reserve(self, hold: Hold) -> int | Refusal:
@@ -64,10 +66,11 @@ class MemorySums:
             self._add(one.row, one.field, one.ttl_s, held=more)
         return n
 
-    def _settle(self, settlement: Settlement) -> bool:
+    def _settle(self, settlement: Settlement) -> bool | None:
         held = self._holds.pop(settlement.hold, None)
         if held is None:
-            return False
+            return False if self._now() < self._over.get(settlement.hold, 0.0) else None
+        self._over[settlement.hold] = self._now() + OVER_S
         for (row, name), more in held.amounts.items():
             if row in self._rows and self._now() < self._rows[row].until:
                 self._add(row, name, 0, spent=more if settlement.used is None else 0, held=-more)

@@ -132,9 +132,10 @@ class RedisStore:
         answers = self._run(RESERVE, [HOLDS], *reserve_words(holds, _ms))
         return [one if isinstance(one, int) else Refusal(*one) for one in answers]
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
         """End holds; tell of each whether it was there."""
-        return [bool(one) for one in self._run(SETTLE, [HOLDS], *settle_words(settlements, _ms))]
+        answers = self._run(SETTLE, [HOLDS], *settle_words(settlements, _ms))
+        return [None if one < 0 else bool(one) for one in answers]
 
     def sums(self, rows: Sequence[str]) -> list[dict[str, Kept]]:
         """Return how the sums of these rows stand."""

@@ -18,5 +18,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX sums_until ON sums (until)",
         """CREATE TABLE holds (hold TEXT, row TEXT, field TEXT, amount INT,
         PRIMARY KEY (hold, row, field)) WITHOUT ROWID""",
+        "CREATE TABLE over (hold TEXT PRIMARY KEY, until REAL) WITHOUT ROWID",
     ),
 )

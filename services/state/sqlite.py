@@ -166,7 +166,7 @@ class SqliteStore:
         """Set aside what each hold asks for, all of it or nothing."""
         return self._sums.reserve(holds)
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
         """End holds; tell of each whether it was there."""
         return self._sums.settle(settlements)
 

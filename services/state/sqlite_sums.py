@@ -7,7 +7,7 @@ make are of one that is no more, and have lapsed.
 from collections.abc import Callable, Sequence
 
 from services.state.database import Connection, Database
-from services.state.sums import NOTHING, Hold, Kept, Refusal, Settlement, amount, granted
+from services.state.sums import NOTHING, OVER_S, Hold, Kept, Refusal, Settlement, amount, granted
 
 MARK = ("", "")  # stands in a hold that holds nothing
 
@@ -46,7 +46,7 @@ class SqliteSums:
                 self._until[hold.name] = max(until, self._until.get(hold.name, 0.0))
         return answers
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
         """End holds; tell of each whether it was there."""
         self.lapse()
         there = self._file.change(lambda db: [self._settle(db, one) for one in settlements])
@@ -78,8 +78,9 @@ class SqliteSums:
         self._file.change(lapse)
 
     def sweep(self, db: Connection) -> None:
-        """Delete rows that have expired."""
-        db.execute("DELETE FROM sums WHERE until <= ?", (self._wall(),))
+        """Delete what has expired."""
+        for table in ("sums", "over"):
+            db.execute(f"DELETE FROM {table} WHERE until <= ?", (self._wall(),))  # noqa: S608 - two words
 
     def _reserve(self, db: Connection, hold: Hold) -> int | Refusal:
         n = granted(hold, [self._sum(db, one.row, one.field) for one in hold.sums])
@@ -92,7 +93,7 @@ class SqliteSums:
             db.execute(HOLD, (hold.name, one.row, one.field, more))
         return n
 
-    def _settle(self, db: Connection, settlement: Settlement) -> bool:
+    def _settle(self, db: Connection, settlement: Settlement) -> bool | None:
         query = "SELECT row, field, amount FROM holds WHERE hold = ?"
         found = db.execute(query, (settlement.hold,)).fetchall()
         now, all_of_it = self._wall(), settlement.used is None
@@ -100,8 +101,10 @@ class SqliteSums:
             spent = held if all_of_it else 0
             db.execute(RELEASE, {"row": row, "field": field, "amount": held, "spent": spent, "now": now})
         if not found:
-            return False
+            known = "SELECT 1 FROM over WHERE hold = ? AND until > ?"
+            return False if db.execute(known, (settlement.hold, now)).fetchone() else None
         db.execute("DELETE FROM holds WHERE hold = ?", (settlement.hold,))
+        db.execute("INSERT OR REPLACE INTO over VALUES (?, ?)", (settlement.hold, now + OVER_S))
         for used in settlement.used or ():
             self._add(db, used.row, used.field, used.ttl_s, spent=used.amount)
         return True

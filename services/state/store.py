@@ -143,11 +143,12 @@ class Store(Protocol):
         """
         ...
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
         """End holds; add what was used to the sums. Tell of each whether it was there.
 
         What belongs to a hold that is not there is not added: so a repeat is harmless, and what
-        has lapsed stays spent in full.
+        has lapsed stays spent in full. False: it was over before. None: nothing is known of it, it
+        was never made or the store came back empty.
         """
         ...
 

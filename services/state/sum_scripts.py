@@ -8,7 +8,7 @@ out by ``%.0f``: Lua's own way would make 1e+15 of them.
 from collections.abc import Callable, Sequence
 
 from services.state.scripts import NOW, Script
-from services.state.sums import Hold, Kept, Settlement
+from services.state.sums import OVER_S, Hold, Kept, Settlement
 
 HOLDS = "gloss:holds"
 ROW = "gloss:row:"
@@ -34,9 +34,11 @@ local function free(name, spend)
       end
     end
   end
+  if #held == 0 then return redis.call('EXISTS', 'gloss:over:' .. name) - 1 end
   redis.call('DEL', key)
   redis.call('ZREM', KEYS[1], name)
-  return #held > 0
+  redis.call('SET', 'gloss:over:' .. name, '', 'PX', {int(OVER_S * 1000)})
+  return 1
 end
 local function lapse()
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, {MOST_LAPSED})) do
@@ -94,9 +96,9 @@ while at <= #ARGV do
   local there = free(name, all == '1')
   for i = 0, count - 1 do
     local row, field, lives, more = unpack(ARGV, at + 3 + 4 * i, at + 6 + 4 * i)
-    if there then grow(row, 's:' .. field, more, lives) end
+    if there == 1 then grow(row, 's:' .. field, more, lives) end
   end
-  answers[#answers + 1] = there and 1 or 0
+  answers[#answers + 1] = there
   at = at + 3 + 4 * count
 end
 return answers

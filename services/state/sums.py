@@ -14,6 +14,8 @@ all of them are added to, or none is.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+# So long a store knows that a hold is over: whoever was not told asks again within it.
+OVER_S = 600.0
 LARGEST = 2**53 - 1  # what Redis's scripts count to without rounding
 
 

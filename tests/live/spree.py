@@ -12,14 +12,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from services.cost.history import History
 from services.state.choice import FILE
@@ -30,6 +29,7 @@ from services.state.store import Store
 from tests.live.http import BrokenOffError
 from tests.live.service import Service, serving
 from tests.redis_server import redis_server
+from tests.rig.bills import bill
 from tests.upstream.fixtures import Upstream, running
 
 STREAMS, ANSWERS = 200, 20
@@ -42,12 +42,6 @@ STORES = ("sqlite", "redis")
 OVER_S = 60.0  # by then nothing is held any more
 ECHO = "echo"  # answers that are cut at the cap
 PACED = "paced:20:20"  # words of two or three tokens: an answer within the cap, with usage at its end
-
-
-def bill(attempt: Mapping[str, Any]) -> int:
-    """Return what the provider charges for a request: the words of the prompt, and what it sent."""
-    words = sum(len(message["content"].split()) for message in attempt["asked"]["messages"])
-    return words + int(attempt["tokens"])
 
 
 @dataclass

@@ -38,6 +38,8 @@ SETTINGS = {
     "GLOSS_FIRST_TEXT_S": "100",
     "GLOSS_BETWEEN_TEXT_S": "100",
     "GLOSS_RETENTION_S": "300",
+    "GLOSS_TOKENS_PER_DAY": "1000000000000",  # a limit that nobody comes to, so that all is reserved
+    "GLOSS_QUOTAS_OPEN": "1",  # and nothing is refused for want of a store
     "OPENAI_API_KEY": API_KEY,
     "WEB_CONCURRENCY": "1",
 }
@@ -165,6 +167,7 @@ class House:
     upstream: Upstream
     members: list[Member]
     proxy: Proxy | None = None  # before Redis
+    settled: tuple[int, int] = (0, 0)  # in the ledger and in the journal, when they last could be compared
 
     def ports(self) -> list[int]:
         """Return the ports of those that run, or are about to."""

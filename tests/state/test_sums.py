@@ -76,7 +76,7 @@ def test_refused(store):
 
     assert store.reserve([hold("h", *sums, least=3, most=9)]) == [Refusal(1, 0, 7)]
     assert (stands(store), stands(store, field="g")) == (Kept(0, 0), Kept(0, 7))
-    assert store.settle([Settlement("h", [])]) == [False]
+    assert store.settle([Settlement("h", [])]) == [None]
 
 
 @pytest.mark.parametrize(("fixed", "granted"), [(10, True), (11, False), (0, True), (-3, True)])
@@ -230,3 +230,14 @@ def test_law(house, store, bound, steps):
             open_[name] = open_.get(name, 0) + max(0, fixed + answer * step)
         assert stands(store, row) == Kept(spent, sum(open_.values()))
         assert spent + sum(open_.values()) <= bound
+
+
+def test_what_is_over_is_known_for_a_while(store, house):
+    """Who asks again hears that it is over; of a name that was never held nothing is known."""
+    store.reserve([hold("h", asked(1)), hold("lapsed", lasts_s=SHORT)])
+    store.settle([Settlement("h", [])])
+    house.pass_time(AFTER)
+
+    ends = [Settlement(name, [used(1)]) for name in ("h", "lapsed", "never")]
+    assert store.settle(ends) == [False, False, None]
+    assert stands(store) == Kept(0, 0)
