@@ -37,6 +37,7 @@ log = logging.getLogger("gloss.ledger")
 
 BATCH_S = 0.25  # what comes within it is added in one call
 AWAY_S = 1.0  # between two tries while the store is away
+MINUTE_S = 60  # windows change with it
 MOST = 100  # ends in one call
 BATCH_KEPT_S = 30 * 86_400.0  # for a store that is away so long
 
@@ -106,6 +107,13 @@ class _Batch:
     known: bool = False
 
 
+def _within(one: Sum, known: Mapping[str, Mapping[str, Kept]]) -> Sum:
+    if one.most is None:
+        return one
+    kept = known[one.row].get(one.field, NOTHING)
+    return one._replace(most=max(0, one.most - kept.spent - kept.held))
+
+
 class Ledger:
     """One process's part in it.
 
@@ -150,8 +158,9 @@ class Ledger:
     ) -> Reservation:
         """Return a stream's reservation, which holds nothing yet and lapses ``lasts_s`` after it grew."""
         now = self._now()
-        if now.minute != self._minute:
-            self._minute, self._payers = now.minute, {}
+        minute = int(now.timestamp() // MINUTE_S)
+        if minute != self._minute:
+            self._minute, self._payers = minute, {}
         about = (accounts, key, use_case, model)
         payer = self._payers.get(about)
         if payer is None:
@@ -190,8 +199,17 @@ class Ledger:
             self._settle_later(Settlement(hold.name, ()))
             raise Overloaded("The store cannot be reached, and budgets are kept there.", quotas="closed")
         reservation.alone = True
-        [answer] = self._alone.reserve([hold])
+        [answer] = self._alone.reserve([self._as_known(hold)])
         return answer
+
+    def _as_known(self, hold: Hold) -> Hold:
+        """Return a hold within what the store has left, if it can still be read: a full disk can."""
+        rows = list({one.row for one in hold.sums if one.most is not None})
+        try:
+            known = dict(zip(rows, self._store.sums(rows), strict=True))
+        except StoreDownError:
+            return hold
+        return hold._replace(sums=[_within(one, known) for one in hold.sums])
 
     def settle(self, reservation: Reservation, ended: str) -> None:
         """Add what was used to all accounts, and give back what was held; waits for the store then."""

@@ -10,6 +10,7 @@ In an account without limits nothing is reserved: what was used is added at the 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple, Protocol
 
@@ -186,7 +187,9 @@ class Reservation:
         self._ledger = ledger
         self._tokens = state.tokens
         self._nano_usd = state.nano_usd
-        self._lock = RLock()
+        self._lock: AbstractContextManager[object] = (
+            RLock() if state.payer.limited else nullcontext()
+        )  # many have no use for it
 
     @property
     def state(self) -> State:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from services.state.sums import NOTHING, OVER_S, Hold, Kept, Refusal, Settlement, amount, granted
+from services.state.sums import NOTHING, OVER_S, TOO_LATE, Hold, Kept, Refusal, Settlement, amount, granted
 
 
 @dataclass
@@ -54,6 +54,8 @@ class MemorySums:
         self._rows = {name: row for name, row in self._rows.items() if now < row.until}
 
     def _reserve(self, hold: Hold) -> int | Refusal:
+        if self._now() < self._over.get(hold.name, 0.0):
+            return TOO_LATE
         n = granted(hold, (self._row(one.row).sums.get(one.field, NOTHING) for one in hold.sums))
         if isinstance(n, Refusal):
             return n

@@ -7,7 +7,7 @@ make are of one that is no more, and have lapsed.
 from collections.abc import Callable, Sequence
 
 from services.state.database import Connection, Database
-from services.state.sums import NOTHING, OVER_S, Hold, Kept, Refusal, Settlement, amount, granted
+from services.state.sums import NOTHING, OVER_S, TOO_LATE, Hold, Kept, Refusal, Settlement, amount, granted
 
 MARK = ("", "")  # stands in a hold that holds nothing
 
@@ -83,6 +83,8 @@ class SqliteSums:
             db.execute(f"DELETE FROM {table} WHERE until <= ?", (self._wall(),))  # noqa: S608 - two words
 
     def _reserve(self, db: Connection, hold: Hold) -> int | Refusal:
+        if self._is_over(db, hold.name):
+            return TOO_LATE
         n = granted(hold, [self._sum(db, one.row, one.field) for one in hold.sums])
         if isinstance(n, Refusal):
             return n
@@ -101,8 +103,7 @@ class SqliteSums:
             spent = held if all_of_it else 0
             db.execute(RELEASE, {"row": row, "field": field, "amount": held, "spent": spent, "now": now})
         if not found:
-            known = "SELECT 1 FROM over WHERE hold = ? AND until > ?"
-            return False if db.execute(known, (settlement.hold, now)).fetchone() else None
+            return False if self._is_over(db, settlement.hold) else None
         db.execute("DELETE FROM holds WHERE hold = ?", (settlement.hold,))
         db.execute("INSERT OR REPLACE INTO over VALUES (?, ?)", (settlement.hold, now + OVER_S))
         for used in settlement.used or ():
@@ -117,6 +118,10 @@ class SqliteSums:
             ADD,
             {"row": row, "field": field, "spent": spent, "held": held, "until": now + ttl_s, "now": now},
         )
+
+    def _is_over(self, db: Connection, hold: str) -> bool:
+        known = "SELECT 1 FROM over WHERE hold = ? AND until > ?"
+        return db.execute(known, (hold, self._wall())).fetchone() is not None
 
     def _sum(self, db: Connection, row: str, field: str) -> Kept:
         found = db.execute(READ, (row, field, self._wall())).fetchone()

@@ -139,7 +139,8 @@ class Store(Protocol):
     def reserve(self, holds: Sequence[Hold]) -> list[int | Refusal]:
         """Set aside what each hold asks for, in one round trip; return how much, or what stands against it.
 
-        Each is granted as a whole or not at all, and atomically. It lapses ``lasts_s`` from now.
+        Each is granted as a whole or not at all, and atomically. It lapses ``lasts_s`` from now. One
+        that is over already is refused: what was on its way when it ended comes too late.
         """
         ...
 

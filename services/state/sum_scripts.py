@@ -53,7 +53,7 @@ RESERVE = Script(f"""#!lua
 local at, answers = 1, {{}}
 while at <= #ARGV do
   local name, ms, least, most, count = unpack(ARGV, at, at + 4)
-  local n, refused = tonumber(most), nil
+  local n, refused = tonumber(most), redis.call('EXISTS', 'gloss:over:' .. name) == 1 and {{0, 0, 0}}
   for i = 0, count - 1 do
     local row, field, _, fixed, step, bound = unpack(ARGV, at + 5 + 6 * i, at + 10 + 6 * i)
     if bound ~= '' and not refused then

@@ -72,6 +72,7 @@ class Kept(NamedTuple):
 
 
 NOTHING = Kept(0, 0)
+TOO_LATE = Refusal(0, 0, 0)
 
 
 def amount(one: Sum, n: int) -> int:

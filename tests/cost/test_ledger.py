@@ -1,6 +1,9 @@
 """The ledger, with a store that can be asked how it stands."""
 
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +15,11 @@ from services.cost.ledger import Ledger
 from services.cost.reservation import LEAST_OUTPUT, Reservation
 from services.errors import BudgetExhausted, Overloaded
 from services.llm import Tokens
+from services.state.database import Database
 from services.state.memory import MemoryStore
+from services.state.sqlite import SqliteStore
 from services.state.store import StoreDownError
-from services.state.sums import Kept
+from services.state.sums import Hold, Kept, Sum
 from tests.streams.calling import ledger_of, model_of
 
 KEY = Account("key:k")
@@ -227,3 +232,43 @@ def test_what_is_asked_for_never_passes_the_budget(
     reservation.settle("stop")
     reservation._ledger.flush()  # type: ignore[attr-defined]  # noqa: SLF001 - where nothing was held
     assert stands(store) == Kept(used, 0)
+
+
+@pytest.mark.R18
+def test_disk_full(tmp_path: Path) -> None:
+    """Limits hold by what can still be read, bills wait, and all is stored when there is room again."""
+    file = Database(tmp_path / "gloss.db")
+    store = SqliteStore(file)
+    ledger = ledger_of(store, keeps_on=True)
+    first = opened(ledger, "first", limited(200))
+    first.open(MODEL, [(10, 100)], 100)
+    file.ask(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall())
+    for size in (500, 50, 1):  # what is left of its pages is used up by ever smaller rows
+        with suppress(StoreDownError):
+            for number in range(1_000):
+                store.reserve([Hold(f"{size}-{number}", [Sum("x" * size + f"{number}", "f", 1e6, 1)], 1e6)])
+    second = opened(ledger, "second", limited(200))
+    second.open(MODEL, [(10, 70)], 70)
+    assert second.alone
+    with pytest.raises(BudgetExhausted):
+        opened(ledger, "third", limited(200)).open(MODEL, [(10, 70)], 70)
+    for reservation in (first, second):
+        use(reservation)
+        reservation.settle("stop")
+    with pytest.raises(StoreDownError):
+        ledger.flush()
+    file.ask(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall())
+    ledger.flush()
+    assert stands(store) == Kept(30, 0)  # type: ignore[arg-type]  # it has the same verbs
+    store.close()
+
+
+def test_an_hour_later_is_another_minute() -> None:
+    """Who pays is looked up for a minute, and not for the same minute of another hour."""
+    now = [datetime(2026, 1, 2, 23, 4, tzinfo=UTC)]
+    ledger = ledger_of(now=lambda: now[0])
+    rows = []
+    for _ in range(2):
+        rows.append(opened(ledger).payer.windows[0].row)
+        now[0] += timedelta(hours=1)
+    assert rows == [DAY.format("key:k"), "account:key:k:2026-01-03"]

@@ -241,3 +241,12 @@ def test_what_is_over_is_known_for_a_while(store, house):
     ends = [Settlement(name, [used(1)]) for name in ("h", "lapsed", "never")]
     assert store.settle(ends) == [False, False, None]
     assert stands(store) == Kept(0, 0)
+
+
+def test_what_is_over_is_not_held_again(store):
+    """What was on its way when a hold ended comes too late."""
+    store.reserve([hold("h", asked(1))])
+    store.settle([Settlement("h", [])])
+
+    assert store.reserve([hold("h", asked(5))]) == [Refusal(0, 0, 0)]
+    assert stands(store) == Kept(0, 0)

@@ -42,7 +42,8 @@ def ledger_of(store: Store | None = None, **more: Any) -> Ledger:
     clock = FakeClock()
     parts = {"deployment": Account("deployment"), "keeps_on": False, "kept_s": 1000.0, **more}
     store = store or MemoryStore(monotonic=clock.monotonic)
-    return Ledger(store, now=clock.now, monotonic=clock.monotonic, sleep=clock.sleep, **parts)
+    times = {"now": clock.now, "monotonic": clock.monotonic, "sleep": clock.sleep}
+    return Ledger(store, **{**times, **parts})
 
 
 def calls_of(  # noqa: PLR0913 - each is a term of its own
