@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
-from services.cost.reservation import Label, Spent
+from services.cost.paying import Label, Spent
 from services.cost.windows import UNPRICED, USD, dollars
 from services.state.store import Store
 

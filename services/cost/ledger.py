@@ -10,22 +10,21 @@ used in full: its process died, and nobody knows what the provider did.
 """
 
 import logging
-import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 
 import gevent
 from gevent.event import Event as Signal
 from gevent.lock import RLock
 
 from services.cost.accounts import Account
-from services.cost.history import LOST, filed, filed_if_lost
-from services.cost.reservation import Grant, Label, Payer, Reservation, Spent, State, Wanted, exhausted
+from services.cost.batches import Batch, Later, all_used
+from services.cost.history import LOST, filed_if_lost
+from services.cost.paying import Label, Payer, State
+from services.cost.reservation import Grant, Reservation, Wanted, exhausted
+from services.cost.standing import Standing
 from services.cost.tally import Price
-from services.cost.windows import TOKENS, UNPRICED, USD, Window, day_and_month, dollars, windows
+from services.cost.windows import Window, day_and_month, windows
 from services.errors import GlossError, Overloaded
 from services.llm import Tokens
 from services.state.memory_sums import MemorySums
@@ -40,71 +39,6 @@ AWAY_S = 1.0  # between two tries while the store is away
 MINUTE_S = 60  # windows change with it
 MOST = 100  # ends in one call
 BATCH_KEPT_S = 30 * 86_400.0  # for a store that is away so long
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """One window: what was used, what is reserved, what is left; None is no limit.
-
-    ``usd`` is None where nothing that was used has a price.
-    """
-
-    tokens: int
-    usd: Decimal | None
-    reserved_tokens: int
-    reserved_usd: Decimal
-    limit_tokens: int | None
-    limit_usd: Decimal | None
-
-    @classmethod
-    def of(cls, window: Window, row: Mapping[str, Kept]) -> "Standing":
-        """Read a row of sums."""
-        tokens, usd = row.get(TOKENS, NOTHING), row.get(USD, NOTHING)
-        unpriced = UNPRICED in row and not usd.spent
-        return cls(
-            tokens=tokens.spent,
-            usd=None if unpriced else dollars(usd.spent),
-            reserved_tokens=tokens.held,
-            reserved_usd=dollars(usd.held),
-            limit_tokens=window.tokens,
-            limit_usd=None if window.nano_usd is None else dollars(window.nano_usd),
-        )
-
-    @property
-    def left_tokens(self) -> int | None:
-        """Return what can still be reserved."""
-        limit = self.limit_tokens
-        return None if limit is None else max(0, limit - self.tokens - self.reserved_tokens)
-
-    @property
-    def left_usd(self) -> Decimal | None:
-        """Return what can still be reserved."""
-        limit = self.limit_usd
-        return None if limit is None else max(Decimal(0), limit - (self.usd or 0) - self.reserved_usd)
-
-
-@dataclass(eq=False)
-class _Sum:
-    """What many streams of one payer have used, by model, and how they ended."""
-
-    used: dict[str, Spent] = field(default_factory=dict)
-    ends: Counter[str] = field(default_factory=Counter)
-
-    def add(self, used: Mapping[str, Spent], ended: str) -> None:
-        """Add one stream."""
-        for model, spent in used.items():
-            self.used[model] = self.used[model] + spent if model in self.used else spent
-        self.ends[ended] += 1
-
-
-@dataclass(eq=False)
-class _Batch:
-    """What is to be added under one name, for so many streams; ``known`` if the store knows the name."""
-
-    used: Sequence[Used]
-    streams: int
-    name: str = field(default_factory=lambda: f"batch:{secrets.token_hex(8)}")
-    known: bool = False
 
 
 def _within(one: Sum, known: Mapping[str, Mapping[str, Kept]]) -> Sum:
@@ -141,8 +75,8 @@ class Ledger:
         self._alone = MemorySums(monotonic)  # while the store is away
         self._payers: dict[tuple[object, ...], Payer] = {}
         self._minute = 0
-        self._later: dict[Payer, _Sum] = {}
-        self._batches: list[_Batch] = []
+        self._later = Later(kept_s)
+        self._batches: list[Batch] = []
         self._ends: list[Settlement] = []
         self._signal = Signal()
         self._storing = RLock()
@@ -214,9 +148,10 @@ class Ledger:
     def settle(self, reservation: Reservation, ended: str) -> None:
         """Add what was used to all accounts, and give back what was held; waits for the store then."""
         if not (reservation.held or reservation.unsure):
-            self._add_later(reservation.payer, reservation.used, ended)
+            self._later.add(reservation.payer, reservation.used, ended)
+            self._wake()
             return
-        used = self._used(reservation.payer, reservation.used, {ended: 1})
+        used = self._used(reservation, ended)
         if reservation.alone:
             self._alone.settle([Settlement(reservation.name, used)])
         end = Settlement(reservation.name, used)
@@ -260,16 +195,12 @@ class Ledger:
                 self._settle(self._ends[:MOST])
                 del self._ends[:MOST]
             if self._later:
-                later, self._later = self._later, {}
-                used = self._merged(one for payer, sums in later.items()
-                                    for one in self._used(payer, sums.used, sums.ends))  # fmt: skip
-                streams = sum(sums.ends.total() for sums in later.values())
-                self._batches.append(_Batch(used, streams))
+                self._batches.append(self._later.take())
             while self._batches:
                 self._store_batch(self._batches[0])
                 del self._batches[0]
 
-    def _store_batch(self, batch: _Batch) -> None:
+    def _store_batch(self, batch: Batch) -> None:
         """Add a batch, once: a name that the store knew and does not know any more has been settled."""
         there = None
         while there is None:  # it is not known where the store came back empty
@@ -283,41 +214,11 @@ class Ledger:
         there = self._store.settle(ends)
         for settlement, was_there in zip(ends, there, strict=True):
             if was_there is None and settlement.used:  # the store never heard of it, or has forgotten it
-                self._batches.append(_Batch(settlement.used, 1))
+                self._batches.append(Batch(settlement.used, 1))
                 self._wake()
 
-    def _used(self, payer: Payer, used: Mapping[str, Spent], ends: Mapping[str, int]) -> list[Used]:
-        spent = used.values()
-        sums = {
-            TOKENS: sum(one.tokens for one in spent),
-            USD: sum(one.nano_usd for one in spent),
-            UNPRICED: sum(one.unpriced for one in spent),
-        }
-        accounts = [
-            Used(window.row, name, window.ttl_s, amount)
-            for window in payer.windows
-            for name, amount in sums.items()
-            if amount
-        ]
-        history = filed(payer.label, used, ends)
-        return accounts + [Used(*place, self._kept_s, amount) for place, amount in history]
-
-    @staticmethod
-    def _merged(used: Iterable[Used]) -> list[Used]:
-        """Return one entry for each sum: those of a key and of all stand in many streams."""
-        merged: dict[tuple[str, str], Used] = {}
-        for one in used:
-            place = (one.row, one.field)
-            before = merged.get(place)
-            merged[place] = one if before is None else one._replace(amount=one.amount + before.amount)
-        return list(merged.values())
-
-    def _add_later(self, payer: Payer, used: Mapping[str, Spent], ended: str) -> None:
-        sums = self._later.get(payer)
-        if sums is None:
-            sums = self._later[payer] = _Sum()
-        sums.add(used, ended)
-        self._wake()
+    def _used(self, reservation: Reservation, ended: str) -> list[Used]:
+        return all_used(reservation.payer, reservation.used, {ended: 1}, kept_s=self._kept_s)
 
     def _settle_later(self, end: Settlement) -> None:
         self._ends.append(end)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from services import llm
-from services.cost.reservation import State
+from services.cost.paying import State
 from services.cost.tally import Tally
 from services.events import Usage
 from services.streams.allowance import Allowance

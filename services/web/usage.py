@@ -8,7 +8,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from services.cost.accounts import Account
-from services.cost.ledger import Standing
+from services.cost.standing import Standing
 from services.streams.core import Core
 from services.web.keys import Keys, authenticate
 from services.wire.json import CONTENT_TYPE

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from services.cost.reservation import State
+from services.cost.paying import State
 from services.state.store import FIRST_EPOCH, Shared, Store
 from services.streams.clock import Clock
 from services.streams.known import Before

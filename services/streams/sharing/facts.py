@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from services.cost.reservation import State
+from services.cost.paying import State
 from services.streams.known import Before
 from services.streams.presence import OnDisconnect
 from services.streams.stream import Stream
