@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from tests.rig.house import House, wait_until
+from tests.rig.house import MARK, House, wait_until
 from tests.rig.wire import CutError, ask
 
 TOLD_S = 10.0  # for a process to tell of the ledger
@@ -20,11 +20,11 @@ def bill(attempt: Mapping[str, Any]) -> int:
 def unbilled(house: House, *, forgot: bool) -> list[str]:
     """The ledger has at least what the journal has (R14).
 
-    ``forgot``: it may have less, since the store lost it, or a process died with it while the store was
-    away; what comes from now on is compared.
+    ``forgot``: it may have less, since a process died with it while the store was away. So it is where
+    the store came back empty. What comes from now on is compared.
     """
     ledger, journal = charged(house), sum(map(bill, house.upstream.journal()))
-    if forgot or ledger is None:
+    if emptied(house) or forgot or ledger is None:
         house.settled = (ledger or 0, journal)
         return []
     before, asked_before = house.settled
@@ -33,6 +33,13 @@ def unbilled(house: House, *, forgot: bool) -> list[str]:
     return [
         f"the ledger grew by {ledger - before} tokens, the provider's journal by {journal - asked_before}"
     ]
+
+
+def emptied(house: House) -> bool:
+    """Tell whether the store has lost what this wrote the last time."""
+    known = house.redis.ask("EXISTS", MARK)
+    house.redis.ask("SET", MARK, "1")
+    return not int(known)
 
 
 def charged(house: House) -> int | None:

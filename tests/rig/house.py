@@ -25,6 +25,7 @@ from tests.rig.wire import CutError, ask
 from tests.upstream.fixtures import Upstream, running
 
 PROCESSES = 2
+MARK = "rig:judged"  # stands in Redis unless it came back empty
 BOOT_S = 60.0
 GONE_S = 40.0
 LOOK_S = 0.02  # between two looks at what tells no other way that it has come
@@ -200,6 +201,7 @@ def housed(*, proxied: bool = False, **env: str) -> Iterator[House]:
         there = f"redis://127.0.0.1:{(proxy or server).port}"
         env = {**SETTINGS, "OPENAI_BASE_URL": upstream.base_url, "REDIS_URL": there, **env}
         env["GLOSS_DATA"] = str(folder / "data")
+        server.ask("SET", MARK, "1")
         house = House(server, upstream, [], proxy)
         stack.callback(_end, house)
         for _ in range(PROCESSES):
