@@ -157,8 +157,10 @@ class Ledger:
         end = Settlement(reservation.name, used)
         try:
             self._settle([end])
-        except StoreDownError:
+        except BaseException as error:  # a stop may come now; settling twice is settling once
             self._settle_later(end)
+            if not isinstance(error, StoreDownError):
+                raise
 
     def release(self, reservation: Reservation) -> None:
         """Give back all that is held for a stream that did not begin."""

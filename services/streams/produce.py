@@ -168,7 +168,7 @@ class Producer:
             return
         try:
             self.calls.terms.reservation.settle(_named(end))
-        except Exception as error:  # noqa: BLE001 - what is held lapses, and the readers wait for the end
+        except BaseException as error:  # noqa: BLE001 - also a stop that comes too late: readers wait for the end
             self._log(error)
 
     def _let_go(self) -> None:

@@ -340,3 +340,27 @@ def test_a_fall_back_without_a_price_is_not_asked() -> None:
     assert ends(stage)[0] == "/problems/provider-error"
     assert [provider.asked for provider in stage.fall_backs] == [[]]
     assert isinstance(stage.provider, WatchedProvider)
+
+
+class Switching(MemoryStore):
+    """Lets others run while it is asked to settle, as a store behind a socket does."""
+
+    def settle(self, settlements: Any) -> Any:
+        settle()
+        return super().settle(settlements)
+
+
+@pytest.mark.R2
+@pytest.mark.R14
+def test_a_stop_that_comes_while_the_bill_is_settled() -> None:
+    """The stream has its end all the same, and its bill is settled, once."""
+    gate = Gate()
+    stage = Stage(says=whole("Hello", gate), settings={"tokens_per_day": 10_000}, store=Switching())
+    reply = stage.post()
+    next(reply.pieces)
+    settle()
+    gate.set()  # it wakes up, and comes to its end before the stop comes to it
+    stage.delete(reply.stream)
+    assert reply.events()[-1]["type"] == "finish"
+    assert stage.core.streams.running == []
+    assert spent(stage) == Kept(10, 0)
