@@ -14,6 +14,10 @@ from flask import Flask
 
 from services import prompting
 from services.cost import prices, tokens
+from services.cost.accounts import Account, Quota
+from services.cost.ledger import Ledger
+from services.cost.price_file import read_prices
+from services.cost.prices import Prices
 from services.llm import Provider
 from services.prompting import Prompt
 from services.providers.addresses import addresses
@@ -56,12 +60,14 @@ from services.web.signing import Signing
 from services.web.streams import StreamRoutes
 from services.web.subjects import SubjectRoutes
 from services.web.tokens import Tokens
+from services.web.usage import UsageRoute
 from services.web.watch import Watch
 from services.web.ws.route import WebSocketRoute
 
 HERE = Path(__file__).parent
 PROMPTS = HERE / "prompts"
 VERSION = "0.1.0"
+DAY_S = 86_400
 
 log = logging.getLogger("gloss.start")
 
@@ -111,6 +117,7 @@ def _register(app: Flask, core: Core, use_cases: dict[str, UseCase], entrance: E
     app.register_blueprint(StreamRoutes(core, use_cases, entrance).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, entrance.keys).blueprint())
     app.register_blueprint(SubjectRoutes(core, use_cases, entrance).blueprint())
+    app.register_blueprint(UsageRoute(core, entrance.keys).blueprint())
     app.register_blueprint(WebSocketRoute(core, entrance).blueprint())
     app.register_blueprint(
         pages_blueprint(
@@ -174,8 +181,22 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         exchange=exchange,
         drain=Drain(),
         capacity=_capacity(settings, clock, relieve=streams.shed),
+        ledger=_ledger(settings, clock, store, alone=shared is None),
     )
     return core
+
+
+def _ledger(settings: Settings, clock: Clock, store: Store, *, alone: bool) -> Ledger:
+    quota = Quota(usd_day=settings.usd_per_day, tokens_day=settings.tokens_per_day)
+    return Ledger(
+        store,
+        now=clock.now,
+        monotonic=clock.monotonic,
+        sleep=clock.sleep,
+        deployment=Account("deployment", quota),
+        keeps_on=alone or settings.quotas_open,  # who is alone counts right alone
+        kept_s=settings.usage_days * DAY_S,
+    )
 
 
 def _capacity(settings: Settings, clock: Clock, *, relieve: Callable[[], None]) -> Capacity:
@@ -193,7 +214,10 @@ def _models(
     settings: Settings, provider: Provider | None, fall_backs: Sequence[Provider] | None, clock: Clock
 ) -> Models:
     provider = provider or _provider(settings)
-    return Models(settings, provider, clock, fall_backs=_fall_backs(settings, fall_backs))
+    prices = Prices(read_prices(settings.prices)) if settings.prices else Prices()
+    return Models(
+        settings, provider, clock, fall_backs=_fall_backs(settings, fall_backs, prices), prices=prices
+    )
 
 
 def _provider(settings: Settings) -> Provider:
@@ -208,14 +232,14 @@ def _provider(settings: Settings) -> Provider:
     return _openai(settings, settings.openai_base_url, key.get_secret_value() if key else None)
 
 
-def _fall_backs(settings: Settings, given: Sequence[Provider] | None) -> tuple[Model, ...]:
+def _fall_backs(settings: Settings, given: Sequence[Provider] | None, prices: Prices) -> tuple[Model, ...]:
     """Return the models of GLOSS_PROVIDERS, at providers that are given or made here."""
     entries = addresses(entry.get_secret_value() for entry in settings.providers)
     providers = (
         given if given is not None else [_openai(settings, entry.base_url, entry.key) for entry in entries]
     )
     pairs = zip(entries, providers, strict=True)
-    return tuple(Model.at(entry.base_url, entry.model, provider) for entry, provider in pairs)
+    return tuple(Model.at(entry.base_url, entry.model, provider, prices=prices) for entry, provider in pairs)
 
 
 def _openai(settings: Settings, base_url: str | None, key: str | None) -> OpenAIProvider:

@@ -20,6 +20,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── IdempotencyMismatch           422  idempotency-mismatch
     ├── UpgradeRequired               426  upgrade-required
     ├── RateLimited                   429  rate-limited
+    ├── BudgetExhausted               429  budget-exhausted
     ├── Internal                      500  internal
     ├── Overloaded                    503  overloaded
     ├── ShuttingDown                  503  shutting-down
@@ -252,6 +253,19 @@ class RateLimited(GlossError):
         """Keep the fields in which an answer tells the limits."""
         super().__init__(detail, **members)
         self.told = dict(told or {})
+
+
+class BudgetExhausted(GlossError):
+    """An account has nothing left, or not enough for one more answer."""
+
+    status = 429
+    slug = "budget-exhausted"
+    title = "The budget is used up"
+    meaning = (
+        "What the answer could cost at most does not fit into what is left for this minute, day or month. "
+        "Ask for less (`options.max_output_tokens`), or come back after `retry_after_s`."
+    )
+    come_back_s = 60
 
 
 class Internal(GlossError):

@@ -5,6 +5,7 @@ file's caps; ``Settings.named`` tells the two apart. README's table is made from
 """
 
 import ipaddress
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -160,11 +161,34 @@ class Settings(BaseSettings):
     )
 
     # What it may cost
+    usd_per_day: Decimal | None = setting(
+        None,
+        "GLOSS_USD_PER_DAY",
+        "All callers together, by UTC: reserved before a provider is asked. Unset: no limit.",
+        unit="USD",
+        ge=0,
+    )
+    tokens_per_day: int | None = setting(
+        None,
+        "GLOSS_TOKENS_PER_DAY",
+        "The same in tokens, input and output together: for models without a price.",
+        unit="tokens",
+        ge=0,
+    )
+    prices: Path | None = setting(
+        None,
+        "GLOSS_PRICES",
+        "TOML file of your own prices: a table per model, `input` and `output` in USD per million tokens.",
+    )
     quotas_open: bool = setting(
         default=False,
         env="GLOSS_QUOTAS_OPEN",
         why="While Redis is away: begin what has a limit, each process counting alone; off: refuse it (503).",
     )
+    usage_days: float = setting(
+        400, "GLOSS_USAGE_DAYS", "What was used is kept so long, by day: a year, and the same month before.",
+        unit="days", gt=0,
+    )  # fmt: skip
 
     # What one request may weigh
     head_s: float = setting(

@@ -26,11 +26,13 @@ class Tally:
         self._unused = price
         self._estimated = False
 
-    def add(self, tokens: Tokens, price: Price, *, estimated: bool = False) -> None:
-        """Add one attempt; ``estimated`` if it was counted here and not by the provider."""
-        self._dollars = _plus(self._dollars, price(tokens))
+    def add(self, tokens: Tokens, price: Price, *, estimated: bool = False) -> Decimal | None:
+        """Add one attempt, return its price; ``estimated`` if it was counted here, not by the provider."""
+        dollars = price(tokens)
+        self._dollars = _plus(self._dollars, dollars)
         self._sum = _both(self._sum, tokens)
         self._estimated = self._estimated or estimated
+        return dollars
 
     def usage(self, running: Iterable[tuple[Tokens, Price]] = ()) -> Usage:
         """Return the sum, with attempts that still run as counted until now."""

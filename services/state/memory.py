@@ -9,7 +9,9 @@ from itertools import count
 from gevent.event import Event
 
 from services.state.memory_groups import MemoryGroups
+from services.state.memory_sums import MemorySums
 from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, Value
+from services.state.sums import Hold, Kept, Refusal, Settlement
 
 SWEEP_S = 10.0  # what has expired is as if it had never been; its memory is free after so long
 
@@ -46,6 +48,7 @@ class Contents:
     positions: "count[int]" = field(default_factory=lambda: count(1))
     groups: MemoryGroups | None = None
     changed: Event = field(default_factory=Event)
+    sums: MemorySums | None = None
     sweep_at: float = 0.0
 
 
@@ -62,6 +65,7 @@ class MemoryStore:
         self._all = contents or Contents()
         self._groups = self._all.groups = self._all.groups or MemoryGroups(monotonic)
         self.join, self.quit, self.members = self._groups.join, self._groups.quit, self._groups.members
+        self._sums = self._all.sums = self._all.sums or MemorySums(monotonic)
         self._me = object()
 
     def beside(self) -> "MemoryStore":
@@ -162,6 +166,19 @@ class MemoryStore:
         kept.epoch_until = max(kept.epoch_until, now + EPOCH_S)
         return kept.epoch
 
+    def reserve(self, holds: Sequence[Hold]) -> list[int | Refusal]:
+        """Set aside what each hold asks for, all of it or nothing."""
+        self._sweep()
+        return self._sums.reserve(holds)
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
+        """End holds; tell of each whether it was there."""
+        return self._sums.settle(settlements)
+
+    def sums(self, rows: Sequence[str]) -> list[dict[str, Kept]]:
+        """Return how the sums of these rows stand."""
+        return self._sums.sums(rows)
+
     def send(self, inbox: str, message: bytes, ttl_s: float) -> None:
         """Add a message."""
         self._sweep()
@@ -231,3 +248,4 @@ class MemoryStore:
         left = {name: [one for one in box if now < one.until] for name, box in everything.inboxes.items()}
         everything.inboxes = {name: box for name, box in left.items() if box}
         self._groups.sweep()
+        self._sums.sweep()

@@ -36,6 +36,8 @@ from services.state.scripts import (
     Script,
 )
 from services.state.store import EPOCH_S, FencedError, Joined, Part, StoreDownError, Value
+from services.state.sum_scripts import HOLDS, RESERVE, SETTLE, SUMS, reserve_words, row, settle_words
+from services.state.sums import Hold, Kept, Refusal, Settlement
 
 CALL_S = 0.25  # a local server answers in less than 1 ms; a person waits
 CONNECTIONS = 8  # of one process; small plans allow 20 for all
@@ -138,6 +140,20 @@ class RedisStore:
         keys = [*LEASES, EPOCH + log]
         epoch: int | None = self._run(SEIZE, keys, self._me, _ms(seconds), log, _ms(EPOCH_S))
         return epoch
+
+    def reserve(self, holds: Sequence[Hold]) -> list[int | Refusal]:
+        """Set aside what each hold asks for, all of it or nothing."""
+        answers = self._run(RESERVE, [HOLDS], *reserve_words(holds, _ms))
+        return [one if isinstance(one, int) else Refusal(*one) for one in answers]
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
+        """End holds; tell of each whether it was there."""
+        answers = self._run(SETTLE, [HOLDS], *settle_words(settlements, _ms))
+        return [None if one < 0 else bool(one) for one in answers]
+
+    def sums(self, rows: Sequence[str]) -> list[dict[str, Kept]]:
+        """Return how the sums of these rows stand."""
+        return [row(found) for found in self._run(SUMS, [HOLDS], *rows)]
 
     def send(self, inbox: str, message: bytes, ttl_s: float) -> None:
         """Add a message."""

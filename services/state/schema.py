@@ -15,5 +15,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE members (grp TEXT, member TEXT, until REAL, PRIMARY KEY (grp, member)) WITHOUT ROWID",
         "CREATE INDEX members_until ON members (until)",
+        """CREATE TABLE sums (row TEXT, field TEXT, spent INT, held INT, until REAL,
+        PRIMARY KEY (row, field)) WITHOUT ROWID""",
+        "CREATE INDEX sums_until ON sums (until)",
+        """CREATE TABLE holds (hold TEXT, row TEXT, field TEXT, amount INT,
+        PRIMARY KEY (hold, row, field)) WITHOUT ROWID""",
+        "CREATE TABLE over (hold TEXT PRIMARY KEY, until REAL) WITHOUT ROWID",
     ),
 )

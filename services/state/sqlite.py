@@ -12,7 +12,9 @@ from collections.abc import Callable, Collection, Sequence
 
 from services.state.database import Connection, Database
 from services.state.sqlite_groups import SqliteGroups
+from services.state.sqlite_sums import SqliteSums
 from services.state.store import EPOCH_S, FIRST_EPOCH, FencedError, Part, StoreDownError, Value
+from services.state.sums import Hold, Kept, Refusal, Settlement
 
 SWEEP_S = 60.0  # what has expired is as if it had never been; its rows go after so long
 
@@ -30,7 +32,7 @@ SWEEP = (
 
 
 class SqliteStore:
-    """A ``Store`` in a file; making it lets all leases of the process before lapse."""
+    """A ``Store`` in a file; making it lets all leases and holds of the process before lapse."""
 
     def __init__(
         self,
@@ -47,6 +49,8 @@ class SqliteStore:
         self._sweep_at = monotonic()
         groups = SqliteGroups(database, wall)
         self.join, self.quit, self.members = groups.join, groups.quit, groups.members
+        self._sums = SqliteSums(database, wall=wall, monotonic=monotonic)
+        self._sums.lapse_all()
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None if there is none."""
@@ -162,6 +166,18 @@ class SqliteStore:
 
         return self._file.change(seize)
 
+    def reserve(self, holds: Sequence[Hold]) -> list[int | Refusal]:
+        """Set aside what each hold asks for, all of it or nothing."""
+        return self._sums.reserve(holds)
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
+        """End holds; tell of each whether it was there."""
+        return self._sums.settle(settlements)
+
+    def sums(self, rows: Sequence[str]) -> list[dict[str, Kept]]:
+        """Return how the sums of these rows stand."""
+        return self._sums.sums(rows)
+
     def reachable(self) -> bool:
         """Tell whether the file can be read."""
         try:
@@ -203,6 +219,7 @@ class SqliteStore:
             self._sweep_at = self._monotonic() + SWEEP_S
             for statement in SWEEP:
                 db.execute(statement, (self._wall(),))
+            self._sums.sweep(db)
 
 
 def _write_log(db: Connection, log: str, epoch: int, until: float, epoch_until: float) -> None:

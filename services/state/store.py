@@ -1,10 +1,11 @@
-"""What a store can do: values, logs and leases; bytes in, bytes out, no verb per type.
+"""What a store can do: values, logs, leases and sums; bytes and numbers, no verb per type.
 
 A *value* is replaced as a whole. A *log* is a list of records, numbered from 1 without gaps,
 which only grows; whoever writes it names an *epoch*, and a writer of an older epoch is
 refused. A *lease* says that somebody looks after a log. When it lapses, exactly one process
 can *seize* the log, which raises the epoch: so a writer that was frozen and comes back
-cannot spoil what its successor has written.
+cannot spoil what its successor has written. *Sums* are bounded while something is set aside of
+them (``sums.py``).
 
 A *group* has members, each for a time: who has a seat, what belongs to somebody.
 
@@ -13,6 +14,8 @@ Every name is text that encodes as UTF-8. Every verb raises ``StoreDownError``.
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
+
+from services.state.sums import Hold, Kept, Refusal, Settlement
 
 # What a log has before anybody seized it; a log that nobody has written yet has it too, so the
 # first seizure always fences its first writer.
@@ -156,6 +159,26 @@ class Store(Protocol):
 
     def members(self, group: str, skip: int, most: int) -> list[str]:
         """Return members, those that stay longest first, without the first ``skip``, at most so many."""
+
+    def reserve(self, holds: Sequence[Hold]) -> list[int | Refusal]:
+        """Set aside what each hold asks for, in one round trip; return how much, or what stands against it.
+
+        Each is granted as a whole or not at all, and atomically. It lapses ``lasts_s`` from now. One
+        that is over already is refused: what was on its way when it ended comes too late.
+        """
+        ...
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool | None]:
+        """End holds; add what was used to the sums. Tell of each whether it was there.
+
+        What belongs to a hold that is not there is not added: so a repeat is harmless, and what
+        has lapsed stays spent in full. False: it was over before. None: nothing is known of it, it
+        was never made or the store came back empty.
+        """
+        ...
+
+    def sums(self, rows: Sequence[str]) -> list[dict[str, Kept]]:
+        """Return how the sums of each of these rows stand, by their fields."""
         ...
 
     def reachable(self) -> bool:

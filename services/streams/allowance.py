@@ -14,6 +14,11 @@ class Allowance:
         self._left = cap
         self._open = 0
 
+    @property
+    def left(self) -> int:
+        """Return what nobody has reserved."""
+        return self._left
+
     def fits(self, wanted: int | None) -> bool:
         """Tell whether a call could have all that it wants now."""
         return self._left > 0 and (wanted is None or wanted <= self._left)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from services import llm
+from services.cost.reservation import Grant, Reservation
 from services.cost.tally import Tally
 from services.cost.tokens import OutputMeter
 from services.errors import ProviderFailure, ProviderIncomplete, ProviderTimeout
@@ -30,6 +31,7 @@ class Terms:
     silences: Silences
     retry: Retry
     allowance: Allowance
+    reservation: Reservation
     tally: Tally
     emit: Callable[[Event], None]
     recovers: bool
@@ -50,18 +52,21 @@ def _tell_of_fall_back(emit: Callable[[Event], None], model: Model) -> None:
 
 
 class Attempt:
-    """One request: what it says within ``cap``, why it ended, what it used.
+    """One request: what it says within ``cap``, why it ended, what it used of its ``grant``.
 
     ``said`` is kept where the answer may have to be asked for again.
     """
 
-    def __init__(self, terms: Terms, model: Model, planned: Planned, *, cap: int, keeps: bool) -> None:
+    def __init__(  # noqa: PLR0913 - what one request is
+        self, terms: Terms, model: Model, planned: Planned, *, grant: Grant, cap: int, keeps: bool
+    ) -> None:
         self.reason: llm.DoneReason | None = None
         self.spoke = False
         self.said: list[str] = []
         self.model = model
         self.planned = planned
         self._terms = terms
+        self._grant = grant
         self._keeps = keeps
         self._meter = OutputMeter(model.counter, cap)
 
@@ -91,7 +96,9 @@ class Attempt:
         finally:
             hearing.close()
             terms.running.discard(self)
-            if not free:
+            if free:
+                terms.reservation.give_back(self._grant)
+            else:
                 self._account(hearing.done)
 
     def _take(self, delta: str) -> str:
@@ -103,10 +110,12 @@ class Attempt:
         return fits
 
     def _account(self, done: llm.Done | None) -> None:
-        if done and done.tokens:
-            self._terms.tally.add(done.tokens, self.model.price)
-        else:
-            self._terms.tally.add(self.counted, self.model.price, estimated=True)
+        reported = done.tokens if done else None
+        tokens = reported or self.counted
+        dollars = self._terms.tally.add(tokens, self.model.price, estimated=reported is None)
+        self._terms.reservation.spend(
+            self._grant, self.model.name, tokens, dollars, reported=reported is not None
+        )
 
 
 def _had_begun(failure: ProviderFailure) -> bool:

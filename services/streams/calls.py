@@ -4,7 +4,7 @@ A call that stands alone is read by the producer itself; calls that come in a tu
 ahead (``ahead.py``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -41,9 +41,21 @@ class Calls:
 
     def answers(self, planned: Sequence[Planned]) -> tuple[Ahead, ...]:
         """Answer several: the first few are sent now, each next one when one has ended."""
-        batch = Batch(self._admitted(planned), self.terms.allowance, self.parallel)
+        replies = self._admitted(planned)
+        self._cover(one for one, reply in zip(planned, replies, strict=True) if isinstance(reply, Reply))
+        batch = Batch(replies, self.terms.allowance, self.parallel)
         self.made.append(batch)
         return batch.answers
+
+    def _cover(self, planned: Iterable[Planned]) -> None:
+        """Reserve for all of them at once what is not reserved yet; each looks again when it is asked."""
+        calls = [(one.input_tokens, one.request.max_output_tokens) for one in planned]
+        self.terms.reservation.cover(self.terms.models[0], calls, self.terms.allowance.left)
+
+    @property
+    def short(self) -> bool:
+        """Tell whether one of them said less than it would have, for want of budget."""
+        return self.terms.reservation.short
 
     def _admitted(self, planned: Sequence[Planned]) -> list[Answering]:
         if len(self.asked) + len(planned) > self.most:

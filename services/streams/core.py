@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.cost.ledger import Ledger
 from services.prompting import Prompt
 from services.settings import Settings
 from services.streams.capacity import Capacity
@@ -32,8 +33,9 @@ class Core:
     exchange: Exchange
     drain: Drain
     capacity: Capacity
+    ledger: Ledger
 
     @property
     def unfinished(self) -> bool:
         """Tell whether streams run, or something of them is not yet where other processes find it."""
-        return bool(self.streams.running) or self.exchange.unsent
+        return bool(self.streams.running) or self.exchange.unsent or bool(self.ledger.waiting)

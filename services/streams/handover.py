@@ -29,7 +29,8 @@ def let_go(core: Core) -> None:
 
 def _handed_over(core: Core, stream: Stream, answers: tuple[Said | None, ...]) -> bool:
     left_s = stream.deadline_at - core.clock.monotonic()
-    before = Before(used=stream.usage(), left_s=left_s, answers=answers)
+    paid = stream.reservation.state if stream.reservation else None
+    before = Before(used=stream.usage(), left_s=left_s, answers=answers, paid=paid)
     causes: list[BaseException] = []
     stream.interrupt = causes.append
     handed = core.exchange.hand_over(stream, before, SETTLE_S)

@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from services import llm
+from services.cost.paying import State
 from services.cost.tally import Tally
 from services.events import Usage
 from services.streams.allowance import Allowance
@@ -21,12 +22,14 @@ class Said(msgspec.Struct, frozen=True):
 class Before(msgspec.Struct, frozen=True, kw_only=True):
     """What was used and answered before; ``answers`` in the order of the calls, None for a part of one.
 
-    ``left_s`` is what was left of the deadline: two machines' clocks need not agree on it.
+    ``left_s`` is what was left of the deadline: two machines' clocks need not agree on it. ``paid`` is
+    how its reservation stood.
     """
 
     used: Usage
     left_s: float = 0.0
     answers: tuple[Said | None, ...] = ()
+    paid: State | None = None
 
     def answer(self, number: int) -> Said | None:
         """Return the answer to the call of that number, from 0 on, if it is known."""

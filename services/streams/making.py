@@ -4,9 +4,11 @@ The transform runs up to its first calls, and these are planned: both can refuse
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from services.cost.reservation import Reservation
 from services.cost.tally import Tally
 from services.events import Event, Limits
 from services.streams.allowance import Allowance
@@ -36,6 +38,7 @@ class Making:
     model: Model
     limits: Limits
     session: Session | None
+    reservation: Reservation
     transform: Transform
     planner: Planner
     opening: Opening
@@ -51,6 +54,7 @@ class Making:
         model: Model,
         limits: Limits,
         session: Session | None,
+        reservation: Reservation,
     ) -> "Making":
         """Run the use case up to its first calls; raises what it refuses, and InputTooLong."""
         planner = _planner(core, use_case, model, limits, own_cap=stream.own_cap)
@@ -60,8 +64,23 @@ class Making:
         planned: list[Planned] = planner.plan(then.calls) if isinstance(then, Asked) else []
         return cls(
             core=core, stream=stream, use_case=use_case, model=model, limits=limits, session=session,
-            transform=transform, planner=planner, opening=Opening(said, then, planned),
+            reservation=reservation, transform=transform, planner=planner,
+            opening=Opening(said, then, planned),
         )  # fmt: skip
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Reserve what the first calls may cost; give it back if the stream is refused after all.
+
+        Raises BudgetExhausted, Forbidden (no price, where all limits are money), Overloaded (no store).
+        """
+        calls = [(one.input_tokens, one.request.max_output_tokens) for one in self.opening.planned]
+        self.reservation.open(self.model, calls, self.limits.max_output_tokens)
+        try:
+            yield
+        except BaseException:
+            self.core.ledger.release(self.reservation)
+            raise
 
     def producer(
         self, pen: Pen, slot: Slot, ended: Callable[[Producer], None], *, before: Before | None = None
@@ -70,15 +89,31 @@ class Making:
 
         ``before`` is what another process had of it.
         """
-        calls = _calls(self.core, self.use_case, self.model, self.limits, pen.tell)
+        calls = self._calls(pen.tell)
         if before is not None:
             calls.before = before
             before.count(calls.terms.tally)
+        self.stream.reservation, self.stream.unchecked = self.reservation, self.reservation.alone
         self.stream.usage, self.stream.at_cap = calls.usage, lambda: calls.terms.allowance.reached
         return Producer(
             stream=self.stream, pen=pen, transform=self.transform, calls=calls, plan=self.planner.plan,
             slot=slot, ended=ended, state=self.session.state if self.session else None,
         )  # fmt: skip
+
+    def _calls(self, emit: Callable[[Event], None]) -> Calls:
+        settings, core = self.core.settings, self.core
+        terms = Terms(
+            models=tuple(filter(self.reservation.accepts, core.models.route(self.model))),
+            clock=core.clock,
+            silences=Silences(first_s=settings.first_text_s, between_s=settings.between_text_s),
+            retry=core.retry,
+            allowance=Allowance(self.limits.max_output_tokens),
+            reservation=self.reservation,
+            tally=Tally(self.model.price),
+            emit=emit,
+            recovers=self.use_case.recovers,
+        )
+        return Calls(terms=terms, parallel=settings.parallel_calls, most=settings.max_calls)
 
 
 def _context(model: Model, session: Session | None) -> Context:
@@ -99,20 +134,3 @@ def _planner(core: Core, use_case: UseCase, model: Model, limits: Limits, *, own
         max_output_tokens=limits.max_output_tokens,
         own_cap=own_cap,
     )
-
-
-def _calls(
-    core: Core, use_case: UseCase, model: Model, limits: Limits, emit: Callable[[Event], None]
-) -> Calls:
-    settings = core.settings
-    terms = Terms(
-        models=core.models.route(model),
-        clock=core.clock,
-        silences=Silences(first_s=settings.first_text_s, between_s=settings.between_text_s),
-        retry=core.retry,
-        allowance=Allowance(limits.max_output_tokens),
-        tally=Tally(model.price),
-        emit=emit,
-        recovers=use_case.recovers,
-    )
-    return Calls(terms=terms, parallel=settings.parallel_calls, most=settings.max_calls)

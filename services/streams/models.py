@@ -1,13 +1,13 @@
 """Which models answer, where, and what is known of them."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from fnmatch import fnmatchcase
-from functools import partial
 
 from services import llm
-from services.cost import prices
+from services.cost.prices import Prices, context_window
+from services.cost.tally import Price
 from services.cost.tokens import Counter, counter_of
 from services.errors import InvalidInput, ProviderError, ProviderFailure, ProviderRejected
 from services.settings import DEFAULT_MODEL, Settings
@@ -17,6 +17,7 @@ from services.streams.clock import Clock
 COMPACT_BELOW = 8_192
 # Our count of a foreign vocabulary is off by a few percent: keep that much of the window free.
 FOREIGN_MARGIN = 1.1
+TABLE = Prices()
 # Health checks come every few seconds; the provider need not hear of each.
 ASKED_EVERY_S = 10
 
@@ -28,18 +29,24 @@ class Model:
     name: str
     provider: llm.Provider
     window: int | None
-    price: Callable[[llm.Tokens], Decimal | None]
+    price: Price
 
     @classmethod
     def at(
-        cls, base_url: str | None, name: str, provider: llm.Provider, *, window: int | None = None
+        cls,
+        base_url: str | None,
+        name: str,
+        provider: llm.Provider,
+        *,
+        window: int | None = None,
+        prices: Prices = TABLE,
     ) -> "Model":
         """Return a model as the price table knows it at this address (None: OpenAI's)."""
         return cls(
             name=name,
             provider=provider,
-            window=window or prices.context_window(name, base_url=base_url),
-            price=partial(prices.price_usd, name, base_url=base_url),
+            window=window or context_window(name, base_url=base_url),
+            price=prices.of(name, base_url=base_url),
         )
 
     @property
@@ -55,6 +62,10 @@ class Model:
     def room(self, input_tokens: int) -> int | None:
         """Return how many tokens of answer fit behind a prompt of so many; None where it is not known."""
         return None if self.window is None else self.window - int(input_tokens * self._margin)
+
+    def at_most(self, input_tokens: int) -> int:
+        """Return what a prompt may weigh there that was counted here."""
+        return math.ceil(input_tokens * self._margin)
 
     def longest_prompt(self, output_tokens: int) -> int | None:
         """Return how many tokens of prompt leave room for so many of answer; None where it is not known."""
@@ -73,6 +84,7 @@ class Models:
     provider: llm.Provider
     clock: Clock
     fall_backs: Sequence[Model] = ()
+    prices: Prices = TABLE
     _first: str | None = field(default=None, init=False)
     _reached: tuple[float, bool] | None = field(default=None, init=False)
 
@@ -110,8 +122,16 @@ class Models:
                 problem = "names a model that is not allowed here (GLOSS_MODELS)"
                 raise InvalidInput(errors=[{"field": "options.model", "problem": problem}])
             asked = name
+        return self.named(asked)
+
+    def named(self, name: str) -> Model:
+        """Return a model of the first provider, allowed or not."""
         return Model.at(
-            self.settings.openai_base_url, asked, self.provider, window=self.settings.context_window
+            self.settings.openai_base_url,
+            name,
+            self.provider,
+            window=self.settings.context_window,
+            prices=self.prices,
         )
 
     def route(self, model: Model) -> tuple[Model, ...]:

@@ -9,9 +9,12 @@ from contextlib import contextmanager, nullcontext
 
 import msgspec
 
+from services.cost.accounts import Account
+from services.cost.reservation import Reservation
 from services.cost.tokens import Counter
 from services.errors import InputTooLong, Overloaded, ShuttingDown
 from services.events import Limits, Start
+from services.streams.capacity import Slot
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.claims import Wish
 from services.streams.core import Core
@@ -26,6 +29,7 @@ from services.streams.stream import Stream
 from services.streams.subjects import await_end
 from services.streams.use_case import Input, UseCase
 
+LATE_S = 30.0  # after its deadline a stream has ended, and is settled
 SUPERSEDED_S = 2.0  # for an earlier turn to give its session back
 
 
@@ -35,23 +39,29 @@ def open_stream(  # noqa: PLR0913 - what a request brings
     given: Input,
     *,
     owner: str,
+    accounts: tuple[Account, ...] = (),
     patience_s: float | None = None,
     wish: Wish | None = None,
 ) -> Stream:
     """Start a stream and return it; ``patience_s`` is how long the caller's encoding can wait.
 
+    It is charged to all ``accounts``, and to the deployment's.
+
     With a ``wish`` whose key was used before, return the stream that it began.
 
     Raises what the caller is to be told with a status: ShuttingDown, Overloaded, InvalidInput, InputTooLong,
-    NotFound or Busy (sessions), IdempotencyMismatch, ProviderFailure (no model to be had), and
-    what the use case itself refuses; StoreDownError where a key or a session needs the store.
+    NotFound or Busy (sessions), IdempotencyMismatch, ProviderFailure (no model to be had), BudgetExhausted,
+    Forbidden (a model without a price), and what the use case itself refuses; StoreDownError where a key
+    or a session needs the store.
     """
     stream_id = new_id()
     earlier = core.claims.joined(wish, stream_id, owner) if wish else None
     if earlier is not None:
         return earlier
     with core.claims.held(wish, stream_id, owner) if wish else nullcontext(_nothing) as confirm:
-        return _open(core, use_case, given, stream_id, owner, patience_s, confirm, keyed=wish is not None)
+        return _open(
+            core, use_case, given, stream_id, owner, accounts, patience_s, confirm, keyed=wish is not None
+        )
 
 
 def _nothing() -> None:
@@ -64,6 +74,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     given: Input,
     stream_id: str,
     owner: str,
+    accounts: tuple[Account, ...],
     patience_s: float | None,
     confirm: Callable[[], None],
     *,
@@ -76,11 +87,10 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     _supersede(core, use_case, given, stream, limits)
     with _turn(core, use_case, given, stream) as session:
         making = Making.of(
-            core, use_case, given, stream=stream, model=model, limits=limits, session=session
+            core, use_case, given, stream=stream, model=model, limits=limits, session=session,
+            reservation=_reservation(core, stream, accounts, limits),
         )  # fmt: skip
-        confirm()
-        core.drain.require_open()
-        with core.capacity.slot(owner) as slot:  # from here on nothing waits
+        with making.reserved(), _slot(core, owner, confirm) as slot:  # from here on nothing waits
             pen = Pen(stream, given.options.granularity)
             sent = given.model_dump(mode="json", exclude_none=True)
             producer = making.producer(
@@ -94,12 +104,32 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
                 session=session.id if session else None,
                 deadline_s=limits.deadline_s,
                 keyed=keyed,
+                paid=making.reservation.state,
             )
             producer.start(making.opening, limits.deadline_s)
     later = given.options.supersedes
     if later is not None and not core.claims.is_latest(later, stream.id, owner):
         stream.stop("superseded")  # by one that came while this one was being opened, and could not find it
     return stream
+
+
+@contextmanager
+def _slot(core: Core, owner: str, confirm: Callable[[], None]) -> Iterator[Slot]:
+    confirm()
+    core.drain.require_open()
+    with core.capacity.slot(owner) as slot:
+        yield slot
+
+
+def _reservation(core: Core, stream: Stream, accounts: tuple[Account, ...], limits: Limits) -> Reservation:
+    return core.ledger.opened(
+        stream.id,
+        accounts,
+        key=stream.owner.partition("/")[0],
+        use_case=stream.use_case,
+        model=stream.model,
+        lasts_s=limits.deadline_s + LATE_S,
+    )
 
 
 def _stream(  # noqa: PLR0913, PLR0917 - what is known of it

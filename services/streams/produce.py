@@ -121,7 +121,8 @@ class Producer:
             then = advance(self.transform, answered, self._handle)
             reason = _reason(answered)
             planned = self.plan(then.calls) if isinstance(then, Asked) else []
-        return then.reason or reason
+        reason = then.reason or reason
+        return "budget" if reason == "length" and self.calls.short else reason
 
     def _handle(self, value: Said) -> None:
         if isinstance(value, Remember):
@@ -139,7 +140,10 @@ class Producer:
                 self._log(error)
 
     def _leave(self, end: FinishReason | BaseException) -> None:
-        """Write the end and tell of it, without a switch: who reads the end finds the turn free."""
+        """Settle what it cost, then write the end and tell of it without a switch.
+
+        So whoever reads the end finds the bill in the ledger, and the turn free.
+        """
         if self._alarm:
             self._alarm.close()
         if isinstance(end, Gone):
@@ -147,6 +151,7 @@ class Producer:
             if end.handed_over(self.calls.answered()):
                 return
             end = ShuttingDown()
+        self._settle(end)
         if self.stream.log.broken:
             return  # another process took it while it was being closed, and decides how it ends
         try:
@@ -155,7 +160,16 @@ class Producer:
             self._log(error)
             self.pen.fail(Internal(), Usage())
         self._let_go()
+        self.stream.reservation = None
         self.ended(self)
+
+    def _settle(self, end: FinishReason | BaseException) -> None:
+        if self.stream.log.broken:
+            return
+        try:
+            self.calls.terms.reservation.settle(_named(end))
+        except BaseException as error:  # noqa: BLE001 - also a stop that comes too late: readers wait for the end
+            self._log(error)
 
     def _let_go(self) -> None:
         """Leave the stream its figures: it is kept for a while, what it took to make it need not be."""
@@ -176,6 +190,15 @@ class Producer:
     def _log(self, error: BaseException) -> None:
         if not isinstance(error, Stopped | Gone | GlossError):
             log.error("stream %s failed\n%s", self.stream.id, bare_traceback(error))
+
+
+def _named(end: FinishReason | BaseException) -> str:
+    """Return what the ledger calls an end: its finish reason, or its problem's slug."""
+    if isinstance(end, Stopped):
+        return end.reason
+    if isinstance(end, BaseException):
+        return end.slug if isinstance(end, GlossError) else Internal.slug
+    return end
 
 
 def _reason(answered: Answering | tuple[Ahead, ...]) -> FinishReason:

@@ -14,6 +14,9 @@ After it, what was passed on is never repeated, withdrawn or changed: only an an
 with the very same text can go on, and only where the use case allows it. A continuation that is
 asked for ("go on from here") would be another text, and is not tried.
 
+Each request takes its part of what was reserved for the stream (``cost/reservation.py``). A call for
+which too little is left says less, or nothing: that is the end of the budget, not a failure.
+
 It happens once a stream. The calls that ran when the first of them broke count as one break: a
 connection that is lost is often lost for all of them. Each of those is asked again at most once,
 those that begin later are not. It stays within the stream's deadline, which ends whatever runs,
@@ -26,6 +29,7 @@ from contextlib import closing
 from typing import TypeAlias
 
 from services import llm
+from services.cost.reservation import Grant
 from services.errors import ProviderFailure, ProviderIncomplete, ProviderTimeout
 from services.streams.attempt import Attempt, Terms
 from services.streams.models import Model
@@ -51,6 +55,7 @@ class Reply:
         self._terms = terms
         self._planned = planned
         self._granted: int | None = None
+        self._lowered = False
         self._recovers = False
         self._made: list[Attempt] = []
         self._deltas = self._read()
@@ -73,7 +78,8 @@ class Reply:
         granted, self._granted = self._granted or 0, 0
         if granted:
             used = sum(attempt.counted.output for attempt in self._made)
-            self._terms.allowance.settle(granted, used, cut=self.reason == "length")
+            cut = self.reason == "length" and not self._lowered
+            self._terms.allowance.settle(granted, used, cut=cut)
         if self.reason and self._recovers and self._made:
             self.said = "".join(self._made[-1].said)
         self._made.clear()
@@ -94,18 +100,30 @@ class Reply:
         self._recovers = terms.recovers
         tries = terms.retry.begin(terms.clock)
         ways = terms.route.ways(planned)
-        model, there = next(ways)
-        while failure := (yield from self._heard(attempt := self._ask(model, there))):
+        attempt = self._ask(*next(ways))
+        while attempt and (failure := (yield from self._heard(attempt))):
             if attempt.spoke:
                 attempt = yield from self._recovered(attempt, failure, tries)
                 break
-            model, there = self._next(attempt, failure, tries, ways)
-        self.reason = attempt.reason
+            attempt = self._ask(*self._next(attempt, failure, tries, ways))
+            if attempt is None:
+                raise failure
+        self.reason = attempt.reason if attempt else "length"
+        if self.reason == "length" and self._lowered:
+            terms.reservation.short = True
 
-    def _ask(self, model: Model, planned: Planned, cap: int | None = None) -> Attempt:
-        """Return the next attempt; ``cap`` where it may say less than it is asked for."""
-        cap = planned.request.max_output_tokens if cap is None else cap
-        attempt = Attempt(self._terms, model, planned, cap=cap, keeps=self._recovers)
+    def _ask(self, model: Model, planned: Planned) -> Attempt | None:
+        """Return the next attempt, which may be allowed to say less; None where the budget allows none."""
+        reservation, cap = self._terms.reservation, planned.request.max_output_tokens
+        grant = reservation.take(reservation.ask(model, planned.input_tokens), cap)
+        if grant is None or grant.lowered:
+            self._lowered = True
+        return None if grant is None else self._attempt(model, planned.limited_to(grant.output), grant)
+
+    def _attempt(self, model: Model, planned: Planned, grant: Grant, cap: int | None = None) -> Attempt:
+        """Return an attempt; ``cap`` where it may say less than it is asked for."""
+        cap = grant.output if cap is None else cap
+        attempt = Attempt(self._terms, model, planned, grant=grant, cap=cap, keeps=self._recovers)
         self._made.append(attempt)
         return attempt
 
@@ -155,9 +173,20 @@ class Reply:
         self._granted = (self._granted or 0) + self._terms.allowance.more(said)
         cap = min(broken.planned.request.max_output_tokens, self._granted - said)
         pause = tries.pause_before_recovery() if cap > said else None
-        if pause is None:
+        grant = None if pause is None else self._same(broken)
+        if pause is None or grant is None:
             return None
         self._terms.recovers = False
         self._terms.notice("provider-retry", "The answer broke off; asked again, to go on where it was.")
         self._terms.clock.sleep(pause)
-        return self._ask(broken.model, broken.planned, cap)
+        return self._attempt(broken.model, broken.planned, grant, cap)
+
+    def _same(self, broken: Attempt) -> Grant | None:
+        """Take the part of a request that is the same to the letter; None where the budget has it not."""
+        reservation = self._terms.reservation
+        ask = reservation.ask(broken.model, broken.planned.input_tokens)
+        grant = reservation.take(ask, broken.planned.request.max_output_tokens)
+        if grant is not None and grant.lowered:
+            reservation.give_back(grant)
+            return None
+        return grant

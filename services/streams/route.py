@@ -19,7 +19,9 @@ class Planned:
     least: int
 
     def limited_to(self, output_tokens: int) -> "Planned":
-        """Return the same call with another output cap."""
+        """Return the same call with this output cap."""
+        if output_tokens == self.request.max_output_tokens:
+            return self
         return Planned(
             request=self.request.limited_to(output_tokens), input_tokens=self.input_tokens, least=self.least
         )

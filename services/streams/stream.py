@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakMethod
 
+from services.cost.reservation import Reservation
 from services.events import Finish, FinishReason, Usage
 from services.streams.clock import Clock
 from services.streams.known import Said
@@ -46,6 +47,8 @@ class Stream:
     ``doubtful()`` tells whether that would take a wait.
     ``settle(s)`` waits at most so long until other processes know what the log holds now, and tells
     whether they do.
+    ``reservation`` is what it may cost, while it is made here. ``unchecked`` tells that the store was
+    away when it began, and that its limits were those of this process alone.
     """
 
     id: str
@@ -65,6 +68,8 @@ class Stream:
     confirm: Callable[[], None] = lambda: None
     doubtful: Callable[[], bool] = bool
     interrupt: Callable[[BaseException], None] | None = None
+    reservation: Reservation | None = None
+    unchecked: bool = False
 
     def __post_init__(self) -> None:
         """Nobody is there yet."""

@@ -10,8 +10,10 @@ from contextlib import nullcontext
 
 import gevent
 
+from services.cost.reservation import Reservation
 from services.errors import GlossError, NotFound, Overloaded, ShuttingDown
 from services.events import Error, Limits, Notice, Start, Text
+from services.llm import Tokens
 from services.state.store import StoreDownError
 from services.streams.capacity import Slot
 from services.streams.core import Core
@@ -39,6 +41,7 @@ def take_over(core: Core, facts: Facts, copy: Log, epoch: int) -> None:
     )  # fmt: skip
     used = facts.handed.used if facts.handed else core.exchange.remote.estimated(copy, facts.model)
     stream.usage = lambda: used
+    stream.reservation = _reservation(core, facts)
     core.streams.add(stream)
     core.exchange.go_on(stream, facts, epoch, max(LEFT_S, facts.handed.left_s if facts.handed else 0))
     if facts.handed is None:
@@ -81,7 +84,10 @@ def _making(core: Core, facts: Facts, stream: Stream, before: Before) -> Making 
         if model.name != facts.model or core.prompts[use_case.name].label != start.prompt:
             return None  # another release, or another deployment, would make another answer
         limits = Limits(max_output_tokens=start.limits.max_output_tokens, deadline_s=before.left_s)
-        return Making.of(core, use_case, given, stream=stream, model=model, limits=limits, session=None)
+        return Making.of(
+            core, use_case, given, stream=stream, model=model, limits=limits, session=None,
+            reservation=stream.reservation or _reservation(core, facts),
+        )  # fmt: skip
     except GlossError:
         return None
 
@@ -100,7 +106,32 @@ def _go_on(core: Core, making: Making, slot: Slot, facts: Facts, before: Before)
     producer.start(making.opening, before.left_s)
 
 
+def _reservation(core: Core, facts: Facts) -> Reservation:
+    """Return it as it was when the stream was let go of, or else when it began."""
+    paid = (facts.handed.paid if facts.handed else None) or facts.paid
+    if paid is not None:
+        return core.ledger.resumed(facts.id, paid)
+    return core.ledger.opened(  # another release began it
+        facts.id, (), key=facts.owner, use_case=facts.use_case, model=facts.model, lasts_s=LEFT_S
+    )
+
+
+def _charge(core: Core, stream: Stream, facts: Facts) -> None:
+    """Settle what is known of it, or else take the worst for granted."""
+    reservation = stream.reservation or _reservation(core, facts)
+    if facts.handed is not None:
+        reservation.settle(ShuttingDown.slug)
+        return
+    used = stream.usage()
+    core.ledger.lost(
+        reservation,
+        Tokens(input=used.input_tokens, output=used.output_tokens),
+        core.models.named(facts.model).price,
+    )
+
+
 def _end(core: Core, stream: Stream, facts: Facts) -> None:
+    _charge(core, stream, facts)
     problem = ShuttingDown("The process that made this answer ended before the answer did.")
     partial = any(isinstance(event, Text) for event in stream.log.after(0))
     stream.log.append(Error(problem=problem.problem(stream.url), usage=stream.usage(), partial=partial))

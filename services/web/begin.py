@@ -36,7 +36,15 @@ def begin(  # noqa: PLR0913 - what a request brings
     check_chosen_key("Idempotency-Key", key, caller)
     wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
     with entrance.rates.seat(caller) as keep:
-        stream = open_stream(core, use_case, given, owner=caller.owner, patience_s=patience_s, wish=wish)
+        stream = open_stream(
+            core,
+            use_case,
+            given,
+            owner=caller.owner,
+            accounts=caller.accounts,
+            patience_s=patience_s,
+            wish=wish,
+        )
         if entrance.watch.began(stream, caller):
             keep(stream)
     return stream

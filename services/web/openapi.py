@@ -36,6 +36,7 @@ def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> 
             **_stream_paths(),
             **_session_paths(),
             **_subject_paths(),
+            **_usage_paths(),
             **_socket_paths(),
             **_public_paths(),
         },
@@ -143,6 +144,11 @@ def _subject_paths() -> Json:
             "delete": _operation("forget-subject", "Forget an end user", gone, NAMED),
         },
     }
+
+
+def _usage_paths() -> Json:
+    told = {"200": _json_response("What was used, what is reserved, what is left", ref("schemas", "usage"))}
+    return {"/v1/usage": {"get": _operation("usage", "Look at what you have used", told, (*PRIVATE, 503))}}
 
 
 def _socket_paths() -> Json:

@@ -79,6 +79,8 @@ def problem_response(error: GlossError, instance: str | None = None) -> Response
         response.headers["Retry-After"] = error.retry_after
     if isinstance(error, errors.RateLimited):
         response.headers.update(error.told)
+    if "quotas" in error.members:  # they cannot be looked at, and are taken to be used up
+        response.headers["Gloss-Quotas"] = str(error.members["quotas"])
     if isinstance(error, errors.Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="gloss"'
     if isinstance(error, errors.UpgradeRequired):  # RFC 9110, 15.5.22, and RFC 6455, 4.4

@@ -47,6 +47,7 @@ def schemas(use_cases: Iterable[UseCase]) -> Json:
         "problem": _problem_schema(),
         "result": _result_schema(),
         "status": _status_schema(),
+        "usage": _usage_schema(),
         **_session_schemas(),
         "token": _token_schema(),
     }
@@ -152,6 +153,31 @@ def _token_schema() -> Json:
         "required": ["token", "expires"],
         "properties": {"token": {"type": "string"}, "expires": {"type": "string", "format": "date-time"}},
     }
+
+
+def _usage_schema() -> Json:
+    text, number = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
+    span = {
+        "type": "object",
+        "required": ["usd", "tokens", "limit_usd", "limit_tokens", "left_usd", "left_tokens"],
+        "properties": {
+            "usd": text | {"description": "decimal; null where nothing that was used has a price"},
+            "tokens": {"type": "integer"},
+            "limit_usd": text,
+            "limit_tokens": number,
+            "left_usd": text,
+            "left_tokens": number,
+        },
+    }
+    members = {
+        "key": {"type": "string"},
+        "day": span | {"description": "since midnight, UTC"},
+        "month": span,
+        "reserved_usd": {"type": "string"},
+        "reserved_tokens": {"type": "integer"},
+        "open_streams": {"type": "integer"},
+    }
+    return {"type": "object", "required": [*members], "properties": members}
 
 
 def _session_schemas() -> Json:

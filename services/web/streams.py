@@ -205,6 +205,7 @@ def _headers(stream: Stream) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Content-Location": stream.url,
         "Gloss-Stream": stream.id,
+        **({"Gloss-Quotas": "open"} if stream.unchecked else {}),
     }
 
 

@@ -9,9 +9,9 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.live.http import BrokenOffError, Connection
@@ -39,6 +39,7 @@ class Service:
     process: subprocess.Popen[bytes]
     printed: Path
     tls: ssl.SSLContext | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -87,22 +88,17 @@ def serving(
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     printed = folder / f"gunicorn-{port}.log"
+    env = {"GLOSS_DATA": str(folder / "data"), **env}
     with printed.open("wb") as log:
         process = subprocess.Popen(
             [*before, sys.executable, "-m", "gunicorn", app],
             cwd=ROOT,
-            env={
-                **clean,
-                "PORT": str(port),
-                "PYTHONPATH": str(ROOT),
-                "GLOSS_DATA": str(folder / "data"),
-                **env,
-            },
+            env={**clean, "PORT": str(port), "PYTHONPATH": str(ROOT), **env},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
-        service = Service(port, process, printed, tls)
+        service = Service(port, process, printed, tls, env)
         _wait(service)
         yield service
     finally:

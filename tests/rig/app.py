@@ -23,7 +23,7 @@ def windowed() -> Flask:
             "greenlets": sum(isinstance(one, greenlet) and not one.dead for one in gc.get_objects()),
             "streams": len(core.streams.running),
             "copies": len(core.exchange.remote.read_here),
-            "unsent": int(core.exchange.unsent),
+            "unsent": int(core.exchange.unsent or core.ledger.waiting > 0),
         }
         return Response(json.dumps(told), content_type="application/json")
 

@@ -25,6 +25,7 @@ from tests.rig.wire import CutError, ask
 from tests.upstream.fixtures import Upstream, running
 
 PROCESSES = 2
+MARK = "rig:judged"  # stands in Redis unless it came back empty
 BOOT_S = 60.0
 GONE_S = 40.0
 LOOK_S = 0.02  # between two looks at what tells no other way that it has come
@@ -38,6 +39,8 @@ SETTINGS = {
     "GLOSS_FIRST_TEXT_S": "100",
     "GLOSS_BETWEEN_TEXT_S": "100",
     "GLOSS_RETENTION_S": "300",
+    "GLOSS_TOKENS_PER_DAY": "1000000000000",  # a limit that nobody comes to, so that all is reserved
+    "GLOSS_QUOTAS_OPEN": "1",  # and nothing is refused for want of a store
     "OPENAI_API_KEY": API_KEY,
     "WEB_CONCURRENCY": "1",
 }
@@ -165,6 +168,7 @@ class House:
     upstream: Upstream
     members: list[Member]
     proxy: Proxy | None = None  # before Redis
+    settled: tuple[int, int] = (0, 0)  # in the ledger and in the journal, when they last could be compared
 
     def ports(self) -> list[int]:
         """Return the ports of those that run, or are about to."""
@@ -197,6 +201,7 @@ def housed(*, proxied: bool = False, **env: str) -> Iterator[House]:
         there = f"redis://127.0.0.1:{(proxy or server).port}"
         env = {**SETTINGS, "OPENAI_BASE_URL": upstream.base_url, "REDIS_URL": there, **env}
         env["GLOSS_DATA"] = str(folder / "data")
+        server.ask("SET", MARK, "1")
         house = House(server, upstream, [], proxy)
         stack.callback(_end, house)
         for _ in range(PROCESSES):

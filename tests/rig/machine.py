@@ -160,6 +160,7 @@ class Chaos(RuleBasedStateMachine):
     def redis_freezes(self) -> None:
         """Redis answers nothing."""
         self.history.append("redis freezes")
+        self.rig.apart = True
         self.house.redis.freeze()
         self.redis = False
         if self.stopping:

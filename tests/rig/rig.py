@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 
+from tests.rig.bills import unbilled
 from tests.rig.clients import NDJSON, SSE, Reader
 from tests.rig.house import API_KEY, House, Member, wait_until
 from tests.rig.invariants import Story, breaches, no_secret
@@ -35,6 +36,7 @@ class Rig:
     readers: list[Reader] = field(default_factory=list)
     crashed: set[str] = field(default_factory=set)
     emptied: set[str] = field(default_factory=set)
+    apart: bool = False  # the store was away since the last judgement
     judged: int = 0
 
     def model(self, kind: str) -> str:
@@ -89,7 +91,9 @@ class Rig:
         found += [f"{model}: {count} streams" for model, count in self._twice(stories)]
         found += self._left_over()
         found += no_secret(self.house.printed(), [API_KEY, PROMPT])
-        self.readers, self.crashed, self.emptied = [], set(), set()
+        forgot = bool(self.emptied) or (self.apart and bool(self.crashed))
+        found += unbilled(self.house, forgot=forgot)
+        self.readers, self.crashed, self.emptied, self.apart = [], set(), set(), False
         if found:
             raise BrokenPromiseError("\n".join(found[:20]))
         self.judged += len(stories)

@@ -10,6 +10,7 @@ import pytest
 from services.state.breaker import REST_S, RefusedError
 from services.state.redis import RedisStore
 from services.state.store import BEGINNING, FIRST_EPOCH, FencedError, StoreDownError
+from services.state.sums import Hold, Settlement, Sum
 from tests.proxy.fixtures import ROOT, proxied
 from tests.redis_server import RedisServer, redis_server
 from tests.state.counting import count_up
@@ -56,6 +57,9 @@ def verbs(store: RedisStore) -> list:
         lambda: store.lapsed(9),
         lambda: store.seize("a", LONG),
         lambda: store.send("in", b"1", LONG),
+        lambda: store.reserve([Hold("h", [Sum("r", "f", LONG, 1)], LONG)]),
+        lambda: store.settle([Settlement("h", [])]),
+        lambda: store.sums(["r"]),
     ]
 
 

@@ -4,9 +4,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from services.cost.accounts import Account
+from services.cost.ledger import Ledger
+from services.cost.reservation import Reservation
 from services.cost.tally import Price, Tally
 from services.events import Event
 from services.llm import Message, Provider, Request
+from services.state.memory import MemoryStore
+from services.state.store import Store
 from services.streams.allowance import Allowance
 from services.streams.attempt import Terms
 from services.streams.calls import Calls
@@ -28,6 +33,19 @@ def model_of(
     return Model(name=name, provider=provider, window=window, price=price)
 
 
+def unlimited() -> Reservation:
+    """The reservation of somebody who has no limit."""
+    return ledger_of().opened("s", (), key="k", use_case="u", model="m", lasts_s=60)
+
+
+def ledger_of(store: Store | None = None, **more: Any) -> Ledger:
+    clock = FakeClock()
+    parts = {"deployment": Account("deployment"), "keeps_on": False, "kept_s": 1000.0, **more}
+    store = store or MemoryStore(monotonic=clock.monotonic)
+    times = {"now": clock.now, "monotonic": clock.monotonic, "sleep": clock.sleep}
+    return Ledger(store, **{**times, **parts})
+
+
 def calls_of(  # noqa: PLR0913 - each is a term of its own
     *models: Provider | Model,
     cap: int = 1000,
@@ -37,6 +55,7 @@ def calls_of(  # noqa: PLR0913 - each is a term of its own
     recovers: bool = False,
     budget: RetryBudget = PLENTY,
     clock: FakeClock | None = None,
+    reservation: Reservation | None = None,
 ) -> tuple[Calls, list[Event]]:
     """What the calls of one stream share, and the notices that they give."""
     notices: list[Event] = []
@@ -47,6 +66,7 @@ def calls_of(  # noqa: PLR0913 - each is a term of its own
         silences=Silences(first_s=10, between_s=5),
         retry=Retry(attempts=attempts, within_s=10, budget=budget),
         allowance=Allowance(cap),
+        reservation=reservation or unlimited(),
         tally=Tally(route[0].price),
         emit=notices.append,
         recovers=recovers,

@@ -20,6 +20,7 @@ from services.web.problems import install_problems, problem_response
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
 from services.web.subjects import SubjectRoutes
+from services.web.usage import UsageRoute
 from services.web.ws.route import WebSocketRoute
 from tests.web.test_pages import CLIENT, USE_CASE
 
@@ -63,6 +64,7 @@ def routes():
     app.register_blueprint(StreamRoutes(None, USE_CASES, None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
     app.register_blueprint(SubjectRoutes(None, USE_CASES, None).blueprint())
+    app.register_blueprint(UsageRoute(None, Keys()).blueprint())
     app.register_blueprint(WebSocketRoute(None, None).blueprint())
     app.register_blueprint(
         pages_blueprint(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from services.cost.paying import State
 from services.state.store import FIRST_EPOCH, Shared, Store
 from services.streams.clock import Clock
 from services.streams.known import Before
@@ -99,14 +100,21 @@ class Exchange:
             if part is not None:
                 part.stop()
 
-    def publish(
-        self, stream: Stream, *, sent: dict[str, object], session: str | None, deadline_s: float, keyed: bool
+    def publish(  # noqa: PLR0913 - what is known of a stream
+        self,
+        stream: Stream,
+        *,
+        sent: dict[str, object],
+        session: str | None,
+        deadline_s: float,
+        keyed: bool,
+        paid: State | None = None,
     ) -> None:
         """Store the stream's log from now on, where somebody may need it there."""
         if self._shared is None and not keyed:
             return
         kept_s = DAY_S if keyed else self._retention_s
-        facts = Facts.of(stream, inbox=self.inbox, sent=sent, session=session, kept_s=kept_s)
+        facts = Facts.of(stream, inbox=self.inbox, sent=sent, session=session, kept_s=kept_s, paid=paid)
         self._publish(stream, facts, FIRST_EPOCH, deadline_s, ended_s=kept_s)
 
     def go_on(self, stream: Stream, facts: Facts, epoch: int, deadline_s: float) -> None:

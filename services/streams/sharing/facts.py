@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from services.cost.paying import State
 from services.streams.known import Before
 from services.streams.presence import OnDisconnect
 from services.streams.stream import Stream
@@ -18,7 +19,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     makes the stream ("" between two of them), ``sent`` the request's body. ``whole`` tells after
     the end whether the bare text is what was asked for. ``handed`` is what its process had of it
     when it let go of it in order, with all that was shown stored; None where it did not. ``torn``
-    tells that a process died with it, and that what it showed last may be missing.
+    tells that a process died with it, and that what it showed last may be missing. ``paid`` is how its
+    reservation stood when it began.
     """
 
     v: int = VERSION
@@ -35,10 +37,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     whole: bool = False
     torn: bool = False
     handed: Before | None = None
+    paid: State | None = None
 
     @classmethod
-    def of(
-        cls, stream: Stream, *, inbox: str, sent: dict[str, Any], session: str | None, kept_s: float
+    def of(  # noqa: PLR0913 - what is known of a stream
+        cls,
+        stream: Stream,
+        *,
+        inbox: str,
+        sent: dict[str, Any],
+        session: str | None,
+        kept_s: float,
+        paid: State | None = None,
     ) -> "Facts":
         """Note what is known when a stream begins."""
         return cls(
@@ -52,26 +62,31 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             own_cap=stream.own_cap,
             session=session,
             kept_s=kept_s,
+            paid=paid,
         )
 
 
 _encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Facts).decode
+_decode_sent = msgspec.json.Decoder(tuple[dict[str, Any], State | None]).decode
 
 
 def encode(facts: Facts) -> bytes:
-    """Return what is stored, without the body: it may be large, and is wanted by whoever takes over only."""
-    return _encode(msgspec.structs.replace(facts, sent={}))
+    """Return what is stored, without what only those want who take over: the body may be large."""
+    return _encode(msgspec.structs.replace(facts, sent={}, paid=None))
 
 
 def encode_sent(facts: Facts) -> bytes:
-    """Return the body as it is stored."""
-    return _encode(facts.sent)
+    """Return the rest as it is stored: the body, and the reservation."""
+    return _encode([facts.sent, facts.paid])
 
 
 def with_sent(facts: Facts, sent: bytes | None) -> Facts:
-    """Return the facts with the body that was stored beside them."""
-    return msgspec.structs.replace(facts, sent=msgspec.json.decode(sent)) if sent else facts
+    """Return the facts with what was stored beside them; an earlier release stored the body alone."""
+    if not sent:
+        return facts
+    body, paid = _decode_sent(sent) if sent.startswith(b"[") else (msgspec.json.decode(sent), None)
+    return msgspec.structs.replace(facts, sent=body, paid=paid)
 
 
 def key_of(stream_id: str) -> str:
