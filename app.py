@@ -22,6 +22,8 @@ from services.settings import Settings, SettingsError, read
 from services.state import patience
 from services.state.choice import choose
 from services.state.store import Shared, Store
+from services.streams.answers.cache import Cache
+from services.streams.answers.flight import Flights
 from services.streams.capacity import Capacity
 from services.streams.caps import input_cap, server_limits
 from services.streams.claims import Claims
@@ -143,8 +145,19 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         exchange=exchange,
         drain=Drain(),
         capacity=_capacity(settings, clock, relieve=streams.shed),
+        flights=Flights(_cache(settings, store, clock)),
     )
     return core
+
+
+def _cache(settings: Settings, store: Store, clock: Clock) -> Cache:
+    return Cache(
+        store=store,
+        clock=clock,
+        total_bytes=settings.cache_bytes,
+        bucket_bytes=settings.cache_bucket_bytes,
+        kept_s=settings.cache_s,
+    )
 
 
 def _capacity(settings: Settings, clock: Clock, *, relieve: Callable[[], None]) -> Capacity:

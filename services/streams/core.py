@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.prompting import Prompt
 from services.settings import Settings
+from services.streams.answers.flight import Flights
 from services.streams.capacity import Capacity
 from services.streams.claims import Claims
 from services.streams.clock import Clock
@@ -32,6 +33,7 @@ class Core:
     exchange: Exchange
     drain: Drain
     capacity: Capacity
+    flights: Flights
 
     @property
     def unfinished(self) -> bool:

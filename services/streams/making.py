@@ -6,16 +6,19 @@ The transform runs up to its first calls, and these are planned: both can refuse
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from services.cost.tally import Tally
-from services.events import Event, Limits
+from services.events import Event, Limits, Start, Usage
 from services.streams.allowance import Allowance
 from services.streams.attempt import Terms
 from services.streams.calls import Calls
-from services.streams.capacity import Slot
+from services.streams.capacity import Place
 from services.streams.core import Core
 from services.streams.hearing import Silences
 from services.streams.known import Before
+from services.streams.known import Said as Told
 from services.streams.models import Model
 from services.streams.pen import Pen
 from services.streams.plan import Planner
@@ -24,6 +27,19 @@ from services.streams.route import Planned
 from services.streams.sessions import Session
 from services.streams.stream import Stream
 from services.streams.use_case import Context, Input, Transform, UseCase
+
+
+class Lent(Protocol):
+    """What a stream has of an answer that is not its own alone."""
+
+    def usage(self, own: Calls) -> Usage:
+        """Return what the stream is billed, its own calls' part and the other."""
+
+    def at_cap(self) -> bool:
+        """Tell whether the answer is as long as its cap."""
+
+    def answered(self) -> tuple[Told | None, ...]:
+        """Return what is known of the answers to its calls, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +55,8 @@ class Making:
     transform: Transform
     planner: Planner
     opening: Opening
+    input_tokens: int
+    lent: Lent | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 - what a stream is made of
@@ -54,17 +72,54 @@ class Making:
     ) -> "Making":
         """Run the use case up to its first calls; raises what it refuses, and InputTooLong."""
         planner = _planner(core, use_case, model, limits, own_cap=stream.own_cap)
-        transform = use_case.transform(given, _context(model, session))
+        transform = use_case.transform(given, context_of(model, session))
         said: list[Said] = []
         then = advance(transform, None, said.append)
         planned: list[Planned] = planner.plan(then.calls) if isinstance(then, Asked) else []
         return cls(
             core=core, stream=stream, use_case=use_case, model=model, limits=limits, session=session,
             transform=transform, planner=planner, opening=Opening(said, then, planned),
+            input_tokens=sum(one.input_tokens for one in planned),
         )  # fmt: skip
 
+    @classmethod
+    def borrowed(  # noqa: PLR0913 - what a stream is made of
+        cls,
+        core: Core,
+        use_case: UseCase,
+        *,
+        stream: Stream,
+        model: Model,
+        limits: Limits,
+        opening: Opening,
+        transform: Transform,
+        input_tokens: int,
+        lent: Lent,
+    ) -> "Making":
+        """Let others make it; the stream's own calls are planned if it has to make any."""
+        planner = _planner(core, use_case, model, limits, own_cap=stream.own_cap)
+        return cls(
+            core=core, stream=stream, use_case=use_case, model=model, limits=limits, session=None,
+            transform=transform, planner=planner, opening=opening, input_tokens=input_tokens, lent=lent,
+        )  # fmt: skip
+
+    def start(self) -> Start:
+        """Return the stream's first event."""
+        session, core = self.session, self.core
+        return Start(
+            stream=self.stream.id,
+            use_case=self.use_case.name,
+            model=self.stream.model,
+            prompt=core.prompts[self.use_case.name].label,
+            input_tokens=self.input_tokens,
+            limits=self.limits,
+            created=core.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            session=session.id if session else None,
+            turn=session.next_turn if session else None,
+        )
+
     def producer(
-        self, pen: Pen, slot: Slot, ended: Callable[[Producer], None], *, before: Before | None = None
+        self, pen: Pen, slot: Place, ended: Callable[[Producer], None], *, before: Before | None = None
     ) -> Producer:
         """Return who drives it and gives back the slot; ``ended`` is called after the end is written.
 
@@ -75,13 +130,17 @@ class Making:
             calls.before = before
             before.count(calls.terms.tally)
         self.stream.usage, self.stream.at_cap = calls.usage, lambda: calls.terms.allowance.reached
+        if self.lent is not None:
+            calls.lent = self.lent.answered
+            self.stream.usage, self.stream.at_cap = partial(self.lent.usage, calls), self.lent.at_cap
         return Producer(
             stream=self.stream, pen=pen, transform=self.transform, calls=calls, plan=self.planner.plan,
             slot=slot, ended=ended, state=self.session.state if self.session else None,
         )  # fmt: skip
 
 
-def _context(model: Model, session: Session | None) -> Context:
+def context_of(model: Model, session: Session | None) -> Context:
+    """Return what a transform may know besides its input."""
     return Context(
         compact=model.compact,
         count=model.counter.count,

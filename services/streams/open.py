@@ -12,13 +12,13 @@ from gevent.event import Event as Signal
 
 from services.cost.tokens import Counter
 from services.errors import InputTooLong, Overloaded, ShuttingDown
-from services.events import Limits, Start
+from services.events import Limits
+from services.streams.answers.answering import answering
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.claims import Wish
 from services.streams.core import Core
 from services.streams.ending import ended
 from services.streams.log import Log
-from services.streams.making import Making
 from services.streams.models import Model
 from services.streams.pen import Pen
 from services.streams.registry import new_id
@@ -75,7 +75,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     stream = _stream(core, use_case, given, stream_id, owner, model)
     _supersede(core, use_case, given, stream, limits)
     with _turn(core, use_case, given, stream) as session:
-        making = Making.of(
+        making = answering(
             core, use_case, given, stream=stream, model=model, limits=limits, session=session
         )  # fmt: skip
         confirm()
@@ -86,7 +86,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
             producer = making.producer(
                 pen, slot, lambda producer: ended(core, stream, session, sent, producer.state)
             )
-            pen.write(_start(core, use_case, making))
+            pen.write(making.start())
             core.streams.add(stream)
             core.exchange.publish(
                 stream,
@@ -179,18 +179,3 @@ def _turn(core: Core, use_case: UseCase, given: Input, stream: Stream) -> Iterat
     except BaseException:
         core.sessions.abandon_turn(session, new=asked is None)
         raise
-
-
-def _start(core: Core, use_case: UseCase, making: Making) -> Start:
-    session = making.session
-    return Start(
-        stream=making.stream.id,
-        use_case=use_case.name,
-        model=making.stream.model,
-        prompt=core.prompts[use_case.name].label,
-        input_tokens=sum(one.input_tokens for one in making.opening.planned),
-        limits=making.limits,
-        created=core.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        session=session.id if session else None,
-        turn=session.next_turn if session else None,
-    )

@@ -41,6 +41,7 @@ class Stream:
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
     ``is_copy`` is true where another process makes it, ``torn`` where the one that made it died:
     the numbers of what it showed last may be given to something else.
+    ``answer`` is the key under which its answer may serve again, None where it may not.
     ``deadline_at`` is by the monotonic clock of who makes it.
     ``confirm()`` returns when it is known that this process still is who makes it;
     ``doubtful()`` tells whether that would take a wait.
@@ -58,6 +59,7 @@ class Stream:
     is_copy: bool = False
     own_cap: bool = False
     torn: bool = False
+    answer: str | None = None
     deadline_at: float = 0.0
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage

@@ -1,0 +1,140 @@
+"""Where a stream's answer comes from: the cache, a generation that is under way, or one of its own."""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from services.events import Event, Limits, Usage
+from services.streams.answers.bill import FREE
+from services.streams.answers.flight import Flight
+from services.streams.answers.key import key_of, may_serve_again
+from services.streams.answers.seat import Seat, kept_events
+from services.streams.calls import Calls
+from services.streams.caps import server_limits
+from services.streams.core import Core
+from services.streams.known import Said
+from services.streams.log import Log
+from services.streams.making import Making, context_of
+from services.streams.models import Model
+from services.streams.pen import Pen
+from services.streams.produce import Opening, Returned, Unasked
+from services.streams.registry import new_id
+from services.streams.sessions import Session
+from services.streams.stream import Stream
+from services.streams.use_case import Input, Transform, UseCase
+
+# A generation may outlast the stream for which it began: whoever joins late has a deadline of its own.
+DEADLINES = 2
+
+
+def answering(  # noqa: PLR0913 - what a stream is made of
+    core: Core,
+    use_case: UseCase,
+    given: Input,
+    *,
+    stream: Stream,
+    model: Model,
+    limits: Limits,
+    session: Session | None,
+) -> Making:
+    """Choose how the stream's answer is made.
+
+    Raises what the use case refuses, InputTooLong, and InvalidInput for a cache where none can be.
+    """
+    alone = partial(
+        Making.of, core, use_case, given, stream=stream, model=model, limits=limits, session=session
+    )
+    if not may_serve_again(use_case, given, core.settings, stream.owner):
+        return alone()
+    key = stream.answer = key_of(
+        use_case, given, owner=stream.owner, model=model, limits=limits, prompts=core.prompts.values(),
+        settings=core.settings,
+    )  # fmt: skip
+    borrowed = partial(Making.borrowed, core, use_case, stream=stream, model=model, limits=limits)
+    flight = core.flights.get(key, core.clock.monotonic() + limits.deadline_s)
+    kept = None if flight else core.flights.cache.get(key)
+    events = kept_events(kept, use_case)
+    if kept is not None and events is not None:
+        return borrowed(
+            opening=Opening([*events], Returned("stop"), []), transform=_nothing(),
+            input_tokens=kept.input_tokens, lent=_Kept(),
+        )  # fmt: skip
+    make = partial(_flight, core, use_case, given, key=key, like=stream, model=model, limits=limits)
+    made = flight or make()
+    seat = Seat(
+        core.flights, key, use_case, stream=stream, make=make if flight else lambda: made,
+        anew=lambda: use_case.transform(given, context_of(model, None)),
+    )  # fmt: skip
+    return borrowed(
+        opening=Opening([], Unasked(), []), transform=seat.transform(), input_tokens=made.input_tokens,
+        lent=seat,
+    )  # fmt: skip
+
+
+def _flight(  # noqa: PLR0913 - what a generation is made of
+    core: Core,
+    use_case: UseCase,
+    given: Input,
+    *,
+    key: str,
+    like: Stream,
+    model: Model,
+    limits: Limits,
+) -> Flight:
+    """Prepare a generation that is found by its key; raises what the use case refuses, and InputTooLong."""
+    stream = Stream(
+        id=new_id(), owner=like.owner, use_case=use_case.name, model=model.name, clock=core.clock,
+        log=Log(use_case.events), own_cap=like.own_cap,
+    )  # fmt: skip
+    deadline_s = DEADLINES * server_limits(core.settings, core.prompts[use_case.name].caps, 0).deadline_s
+    limits = msgspec.structs.replace(limits, deadline_s=deadline_s)
+    making = Making.of(core, use_case, given, stream=stream, model=model, limits=limits, session=None)
+    pen = Pen(stream)
+    producer = making.producer(pen, _NoSlot(), lambda producer: core.flights.ended(key, producer.stream))
+
+    def start() -> None:
+        pen.write(making.start())
+        producer.start(making.opening, deadline_s)
+
+    return Flight(
+        key=key, stream=stream, input_tokens=making.input_tokens, start=start,
+        answered=producer.calls.answered, true_to_key=partial(_by_its_model, producer.calls),
+        doubts=use_case.doubts,
+    )  # fmt: skip
+
+
+def _by_its_model(calls: Calls) -> bool:
+    return not calls.fell_back
+
+
+class _NoSlot:
+    """A generation runs in the slots of the streams that read it."""
+
+    def wait(self, _write: Callable[[Event], None]) -> None:
+        """Wait for nothing."""
+
+    def leave(self) -> None:
+        """Give nothing back."""
+
+
+class _Kept:
+    """What a stream has whose answer was kept."""
+
+    def usage(self, _own: Calls) -> Usage:
+        """Return the price of nothing."""
+        return FREE
+
+    def at_cap(self) -> bool:
+        """Tell that it is whole."""
+        return False
+
+    def answered(self) -> tuple[Said | None, ...]:
+        """Return none: it made no calls."""
+        return ()
+
+
+def _nothing() -> Transform:
+    """Ask nothing, and say no more than what was kept."""
+    return None
+    yield
