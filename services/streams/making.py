@@ -4,9 +4,9 @@ The transform runs up to its first calls, and these are planned: both can refuse
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from services.cost.tally import Tally
@@ -32,8 +32,8 @@ from services.streams.use_case import Context, Input, Transform, UseCase
 class Lent(Protocol):
     """What a stream has of an answer that is not its own alone."""
 
-    def usage(self, own: Calls) -> Usage:
-        """Return what the stream is billed, its own calls' part and the other."""
+    def usage(self) -> Usage:
+        """Return what the stream is billed for it."""
 
     def at_cap(self) -> bool:
         """Tell whether the answer is as long as its cap."""
@@ -72,7 +72,7 @@ class Making:
     ) -> "Making":
         """Run the use case up to its first calls; raises what it refuses, and InputTooLong."""
         planner = _planner(core, use_case, model, limits, own_cap=stream.own_cap)
-        transform = use_case.transform(given, context_of(model, session))
+        transform = use_case.transform(given, _context(model, session))
         said: list[Said] = []
         then = advance(transform, None, said.append)
         planned: list[Planned] = planner.plan(then.calls) if isinstance(then, Asked) else []
@@ -96,7 +96,7 @@ class Making:
         input_tokens: int,
         lent: Lent,
     ) -> "Making":
-        """Let others make it; the stream's own calls are planned if it has to make any."""
+        """Let others make it: the stream makes no calls of its own."""
         planner = _planner(core, use_case, model, limits, own_cap=stream.own_cap)
         return cls(
             core=core, stream=stream, use_case=use_case, model=model, limits=limits, session=None,
@@ -118,6 +118,15 @@ class Making:
             turn=session.next_turn if session else None,
         )
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Give back what the transform holds if the stream is refused after all."""
+        try:
+            yield
+        except BaseException:
+            self.transform.close()
+            raise
+
     def producer(
         self, pen: Pen, slot: Place, ended: Callable[[Producer], None], *, before: Before | None = None
     ) -> Producer:
@@ -132,15 +141,14 @@ class Making:
         self.stream.usage, self.stream.at_cap = calls.usage, lambda: calls.terms.allowance.reached
         if self.lent is not None:
             calls.lent = self.lent.answered
-            self.stream.usage, self.stream.at_cap = partial(self.lent.usage, calls), self.lent.at_cap
+            self.stream.usage, self.stream.at_cap = self.lent.usage, self.lent.at_cap
         return Producer(
             stream=self.stream, pen=pen, transform=self.transform, calls=calls, plan=self.planner.plan,
             slot=slot, ended=ended, state=self.session.state if self.session else None,
         )  # fmt: skip
 
 
-def context_of(model: Model, session: Session | None) -> Context:
-    """Return what a transform may know besides its input."""
+def _context(model: Model, session: Session | None) -> Context:
     return Context(
         compact=model.compact,
         count=model.counter.count,

@@ -14,6 +14,7 @@ from services.cost.tokens import Counter
 from services.errors import InputTooLong, Overloaded, ShuttingDown
 from services.events import Limits
 from services.streams.answers.answering import answering
+from services.streams.capacity import Slot
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.claims import Wish
 from services.streams.core import Core
@@ -78,9 +79,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
         making = answering(
             core, use_case, given, stream=stream, model=model, limits=limits, session=session
         )  # fmt: skip
-        confirm()
-        core.drain.require_open()
-        with core.capacity.slot(owner) as slot:  # from here on nothing waits
+        with making.held(), _slot(core, owner, confirm) as slot:  # from here on nothing waits
             pen = Pen(stream, given.options.granularity)
             sent = given.model_dump(mode="json", exclude_none=True)
             producer = making.producer(
@@ -100,6 +99,14 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     if later is not None and not core.claims.is_latest(later, stream.id, owner):
         stream.stop("superseded")  # by one that came while this one was being opened, and could not find it
     return stream
+
+
+@contextmanager
+def _slot(core: Core, owner: str, confirm: Callable[[], None]) -> Iterator[Slot]:
+    confirm()
+    core.drain.require_open()
+    with core.capacity.slot(owner) as slot:
+        yield slot
 
 
 def _stream(  # noqa: PLR0913, PLR0917 - what is known of it

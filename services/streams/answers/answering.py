@@ -15,7 +15,7 @@ from services.streams.caps import server_limits
 from services.streams.core import Core
 from services.streams.known import Said
 from services.streams.log import Log
-from services.streams.making import Making, context_of
+from services.streams.making import Making
 from services.streams.models import Model
 from services.streams.pen import Pen
 from services.streams.produce import Opening, Returned, Unasked
@@ -52,7 +52,8 @@ def answering(  # noqa: PLR0913 - what a stream is made of
         settings=core.settings,
     )  # fmt: skip
     borrowed = partial(Making.borrowed, core, use_case, stream=stream, model=model, limits=limits)
-    flight = core.flights.get(key, core.clock.monotonic() + limits.deadline_s)
+    until = core.clock.monotonic() + limits.deadline_s
+    flight = core.flights.get(key, until)
     kept = None if flight else core.flights.cache.get(key)
     events = kept_events(kept, use_case)
     if kept is not None and events is not None:
@@ -60,14 +61,12 @@ def answering(  # noqa: PLR0913 - what a stream is made of
             opening=Opening([*events], Returned("stop"), []), transform=_nothing(),
             input_tokens=kept.input_tokens, lent=_Kept(),
         )  # fmt: skip
-    make = partial(_flight, core, use_case, given, key=key, like=stream, model=model, limits=limits)
-    made = flight or make()
-    seat = Seat(
-        core.flights, key, use_case, stream=stream, make=make if flight else lambda: made,
-        anew=lambda: use_case.transform(given, context_of(model, None)),
-    )  # fmt: skip
+    if flight is None:
+        made = _flight(core, use_case, given, key=key, like=stream, model=model, limits=limits)
+        flight = core.flights.add(made, until)
+    seat = Seat(core.flights, flight)
     return borrowed(
-        opening=Opening([], Unasked(), []), transform=seat.transform(), input_tokens=made.input_tokens,
+        opening=Opening([], Unasked(), []), transform=seat.transform, input_tokens=flight.input_tokens,
         lent=seat,
     )  # fmt: skip
 
@@ -99,8 +98,8 @@ def _flight(  # noqa: PLR0913 - what a generation is made of
 
     return Flight(
         key=key, stream=stream, input_tokens=making.input_tokens, start=start,
-        answered=producer.calls.answered, true_to_key=partial(_by_its_model, producer.calls),
-        doubts=use_case.doubts,
+        dismiss=making.transform.close, answered=producer.calls.answered,
+        true_to_key=partial(_by_its_model, producer.calls), doubts=use_case.doubts,
     )  # fmt: skip
 
 
@@ -121,7 +120,7 @@ class _NoSlot:
 class _Kept:
     """What a stream has whose answer was kept."""
 
-    def usage(self, _own: Calls) -> Usage:
+    def usage(self) -> Usage:
         """Return the price of nothing."""
         return FREE
 

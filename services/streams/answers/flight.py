@@ -31,13 +31,14 @@ PASSING = frozenset({"queued", "thinking", "provider-retry", "provider-fallback"
 
 
 class Ticket:
-    """Stands for one stream that reads a flight."""
+    """Stands for one stream that reads a flight, or will."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Flight:
-    """One generation; ``start`` begins it, ``answered()`` gives its calls' whole answers so far.
+    """One generation; ``answered()`` gives its calls' whole answers so far.
 
+    ``start()`` begins it, ``dismiss()`` gives back what was held for one that nobody begins.
     It is kept for others if it ends as complete, ``true_to_key()`` says that it is what its key
     promises, and its use case gave no notice of those codes that mean ``doubts``.
     """
@@ -46,22 +47,31 @@ class Flight:
     stream: Stream
     input_tokens: int
     start: Callable[[], None]
+    dismiss: Callable[[], None]
     answered: Callable[[], tuple[Said | None, ...]] = tuple
     true_to_key: Callable[[], bool] = lambda: True
     doubts: frozenset[str] = frozenset()
+    begun: bool = False
     discarded: bool = False
     _there: list[Ticket] = field(default_factory=list)
     _billed: Usage | None = None
 
     def enter(self) -> Ticket:
-        """Count one who reads."""
+        """Count one who reads, or waits until it may."""
         ticket = Ticket()
         self._there.append(ticket)
         return ticket
 
     def is_last(self, ticket: Ticket) -> bool:
-        """Tell whether nobody else reads it."""
+        """Tell whether nobody else wants it."""
         return self._there == [ticket]
+
+    def begin(self) -> None:
+        """Start it, if it is not started yet."""
+        if not self.begun:
+            self.begun = True
+            self.start()
+            self._let_go()
 
     def bill(self, ticket: Ticket) -> Usage:
         """Return what this reader would be billed if it left now: all that is not billed yet, or nothing."""
@@ -74,13 +84,25 @@ class Flight:
     def leave(self, ticket: Ticket) -> Usage:
         """Count one who goes, and return its bill; the last one waits until the provider is closed."""
         if self.is_last(ticket):
-            self.stream.stop("disconnected")
-            _await_end(self.stream)
+            self._stop()
         bill = self.bill(ticket)
         if not bill.from_cache:
             self._billed = bill if self._billed is None else plus(self._billed, bill)
         self._there.remove(ticket)
         return bill
+
+    def _stop(self) -> None:
+        if not self.begun:
+            self.begun = True
+            self.dismiss()
+            self._let_go()
+        elif self.stream.log.end is None:
+            self.stream.stop("disconnected")
+            _await_end(self.stream)
+
+    def _let_go(self) -> None:
+        """Forget who makes it, which would keep both."""
+        self.start = self.dismiss = _nothing
 
     def answer(self) -> Answer | None:
         """Return what may be kept of it, None if nothing may."""
@@ -103,15 +125,18 @@ class Flights:
     def get(self, key: str, until: float) -> Flight | None:
         """Return the generation of that key, if its time is not up before that (monotonic seconds)."""
         flight = self._all.get(key)
-        if flight is None or (flight.stream.log.end is None and flight.stream.deadline_at < until):
+        if flight is None:
             return None
-        return flight
+        lasts = not flight.begun or flight.stream.log.end is not None or flight.stream.deadline_at >= until
+        return flight if lasts else None
 
-    def begin(self, flight: Flight) -> Flight:
-        """Start it, and let others find it."""
+    def add(self, flight: Flight, until: float) -> Flight:
+        """Let others find it; return the one that is wanted where another was added meanwhile."""
+        there = self.get(flight.key, until)
+        if there is not None:
+            flight.dismiss()
+            return there
         self._all[flight.key] = flight
-        flight.start()
-        flight.start = _begun  # who makes it would keep it, and be kept
         return flight
 
     def leave(self, flight: Flight, ticket: Ticket) -> Usage:
@@ -152,8 +177,8 @@ class Flights:
             del self._all[flight.key]
 
 
-def _begun() -> None:
-    """Stand for the start of what has begun."""
+def _nothing() -> None:
+    """Begin nothing, and give nothing back."""
 
 
 def _notice(line: bytes) -> str | None:

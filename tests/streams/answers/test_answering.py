@@ -499,6 +499,46 @@ def test_a_failure_is_everybodys() -> None:
     assert sorted(events[-1]["usage"]["from_cache"] for events in ends) == [False, True, True]
 
 
+def test_who_goes_before_its_slot_came_leaves_nothing() -> None:
+    """A generation that nobody began is forgotten with the last stream that waited for it."""
+    stage = stage_of(settings={"max_streams": 1})
+    gate = Gate()
+    stage.provider.says = [gate, *whole()]
+    busy = reading(stage.post("mute"))
+    gate.reached.wait()
+    replies = [stage.post(), stage.post()]
+    readers = [reading(reply) for reply in replies]
+    settle()
+    for reply in replies:
+        stage.delete(reply.stream)
+    assert [reader.get()[-1]["usage"]["output_tokens"] for reader in readers] == [0, 0]
+    assert (stage.core.flights._all, asked(stage)) == ({}, 1)  # noqa: SLF001
+    gate.set()
+    busy.get()
+
+
+def test_a_stream_that_is_refused_leaves_nothing() -> None:
+    """The house was full when it came to its slot: nobody waits for what it would have begun."""
+    gate = Gate()
+
+    def filling(given: Said, _context: Context) -> Transform:
+        if given.text == "late":
+            others.extend(reading(stage.post("mute")) for _ in range(2))
+        yield Call(variables=say(given))
+        return None
+
+    others: list[Any] = []
+    stage = Stage(
+        says=[gate, *whole()],
+        use_cases={**SAVED, "echo": use_case("echo", filling, cache=True)},
+        settings={"max_streams": 1, "max_queued": 1},
+    )
+    assert stage.post(text="late").status == 503
+    assert stage.core.flights._all == {}  # noqa: SLF001
+    gate.set()
+    gevent.joinall(others)
+
+
 def test_who_waits_for_a_slot_finds_the_answer_in_the_cache() -> None:
     """A queue of the same request is one generation, one stream at a time."""
     stage, gate = waiting("Hello")
