@@ -23,6 +23,7 @@ from services.state import patience
 from services.state.choice import choose
 from services.state.store import Shared, Store
 from services.streams.answers.cache import Cache
+from services.streams.answers.elsewhere import Elsewhere
 from services.streams.answers.flight import Flights
 from services.streams.capacity import Capacity
 from services.streams.caps import input_cap, server_limits
@@ -124,10 +125,11 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         retention_s=settings.retention_s,
         events=lambda name: use_cases[name].events if name in use_cases else (),
         count=lambda model, text: tokens.counter_of(model).count(text),
-        local=lambda stream_id: streams.here(stream_id),  # noqa: PLW0108 - made below
+        local=lambda stream_id: streams.here(stream_id) or flights.here(stream_id),  # made below
         lost=lambda stream: lose(core, stream),
     )
     streams = Streams(clock, retention_s=settings.retention_s, elsewhere=exchange.find)
+    flights = Flights(_cache(settings, store, clock), Elsewhere(exchange) if shared else None)
     core = Core(
         settings=settings,
         use_cases=use_cases,
@@ -145,7 +147,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         exchange=exchange,
         drain=Drain(),
         capacity=_capacity(settings, clock, relieve=streams.shed),
-        flights=Flights(_cache(settings, store, clock)),
+        flights=flights,
     )
     return core
 

@@ -1,6 +1,7 @@
 """Where a stream's answer comes from: the cache, a generation that is under way, or one of its own."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -89,18 +90,47 @@ def _flight(  # noqa: PLR0913 - what a generation is made of
     deadline_s = DEADLINES * server_limits(core.settings, core.prompts[use_case.name].caps, 0).deadline_s
     limits = msgspec.structs.replace(limits, deadline_s=deadline_s)
     making = Making.of(core, use_case, given, stream=stream, model=model, limits=limits, session=None)
-    pen = Pen(stream)
-    producer = making.producer(pen, _NoSlot(), lambda producer: core.flights.ended(key, producer.stream))
-
-    def start() -> None:
-        pen.write(making.start())
-        producer.start(making.opening, deadline_s)
-
     return Flight(
-        key=key, stream=stream, input_tokens=making.input_tokens, start=start,
-        dismiss=making.transform.close, answered=producer.calls.answered,
-        true_to_key=partial(_by_its_model, producer.calls), doubts=use_case.doubts,
+        key=key, stream=stream, input_tokens=making.input_tokens, deadline_s=deadline_s,
+        maker=_Maker(making), doubts=use_case.doubts,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes a flight's answer from what was planned for it."""
+
+    making: Making
+
+    def make(self, flight: Flight) -> None:
+        """Ask the provider; what another process showed of it before it broke off is not shown again."""
+        making, flights = self.making, self.making.core.flights
+        pen = Pen(flight.stream, shown=flight.stream.log.after(1))
+        key, stream = flight.key, flight.stream
+        producer = making.producer(pen, _NoSlot(), lambda _: flights.ended(key, stream))
+        flight.answered = producer.calls.answered
+        flight.true_to_key = partial(_by_its_model, producer.calls)
+        if not flight.stream.log.last_id:
+            pen.write(making.start())
+        producer.start(making.opening, making.limits.deadline_s)
+
+    def serve(self, flight: Flight) -> bool:
+        """Write what was kept, as if it were made."""
+        making, flights = self.making, self.making.core.flights
+        events = kept_events(flights.cache.get(flight.key), making.use_case)
+        if events is None:
+            return False
+        flight.free = True
+        pen = Pen(flight.stream)
+        for event in (making.start(), *events):
+            pen.write(event)
+        pen.finish("stop", FREE)
+        flights.forget(flight)
+        return True
+
+    def dismiss(self) -> None:
+        """Close the transform: it asked for calls, and gets none."""
+        self.making.transform.close()
 
 
 def _by_its_model(calls: Calls) -> bool:

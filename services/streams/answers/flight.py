@@ -14,6 +14,7 @@ up to what was used, and nothing is billed twice.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import gevent
 import msgspec
@@ -30,29 +31,53 @@ from services.streams.stream import Stream
 PASSING = frozenset({"queued", "thinking", "provider-retry", "provider-fallback", "parameter-dropped"})
 
 
+class Maker(Protocol):
+    """Who can make a flight's answer; of the three, one is done, once."""
+
+    def make(self, flight: "Flight") -> None:
+        """Ask the provider."""
+
+    def serve(self, flight: "Flight") -> bool:
+        """Give what was kept meanwhile; tell whether there was anything."""
+
+    def dismiss(self) -> None:
+        """Give back what was held for it."""
+
+
+class Others(Protocol):
+    """What is known of other processes' flights."""
+
+    def begin(self, flight: "Flight") -> None:
+        """Have it made here, or follow the one of another process."""
+
+    def release(self, flight: "Flight") -> None:
+        """Let it be made by others again."""
+
+
 class Ticket:
     """Stands for one stream that reads a flight, or will."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Flight:
-    """One generation; ``answered()`` gives its calls' whole answers so far.
+    """One generation, which may take ``deadline_s``; it is ``free`` where another process is billed.
 
-    ``start()`` begins it, ``dismiss()`` gives back what was held for one that nobody begins.
-    It is kept for others if it ends as complete, ``true_to_key()`` says that it is what its key
-    promises, and its use case gave no notice of those codes that mean ``doubts``.
+    ``answered()`` gives its calls' whole answers so far. It is kept for others if it ends as complete,
+    ``true_to_key()`` says that it is what its key promises, and its use case gave no notice of those
+    codes that mean ``doubts``.
     """
 
     key: str
     stream: Stream
     input_tokens: int
-    start: Callable[[], None]
-    dismiss: Callable[[], None]
+    deadline_s: float
+    maker: Maker | None
     answered: Callable[[], tuple[Said | None, ...]] = tuple
-    true_to_key: Callable[[], bool] = lambda: True
+    true_to_key: Callable[[], bool] = lambda: False
     doubts: frozenset[str] = frozenset()
     begun: bool = False
     discarded: bool = False
+    free: bool = False
     _there: list[Ticket] = field(default_factory=list)
     _billed: Usage | None = None
 
@@ -60,22 +85,57 @@ class Flight:
         """Count one who reads, or waits until it may."""
         ticket = Ticket()
         self._there.append(ticket)
+        self.stream.presence.enter()
         return ticket
 
-    def is_last(self, ticket: Ticket) -> bool:
-        """Tell whether nobody else wants it."""
-        return self._there == [ticket]
+    @property
+    def has_one(self) -> bool:
+        """Tell whether one stream wants it and no other, here or elsewhere."""
+        return len(self.stream.presence) == 1
 
-    def begin(self) -> None:
+    @property
+    def is_joinable(self) -> bool:
+        """Tell whether it is not being stopped."""
+        return not self.begun or self.stream.interrupt is not None or self.stream.log.end is not None
+
+    def begin(self, others: Others | None) -> None:
         """Start it, if it is not started yet."""
-        if not self.begun:
-            self.begun = True
-            self.start()
-            self._let_go()
+        if self.begun:
+            return
+        self.begun = True
+        self.stream.deadline_at = self.stream.clock.monotonic() + self.deadline_s
+        if others is None:
+            self.make()
+        else:
+            others.begin(self)
+
+    def make(self) -> None:
+        """Make it here."""
+        maker, self.maker = self.maker, None
+        if maker is not None:
+            maker.make(self)
+
+    def serve(self) -> bool:
+        """Take it from the cache, if it is there."""
+        served = self.maker is not None and self.maker.serve(self)
+        if served:
+            self.dismiss()
+        return served
+
+    def followed(self, *, capped: bool) -> None:
+        """Note that another process has made it, and whether it is as long as its cap."""
+        self.stream.at_cap = lambda: capped
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Give back what was held for making it here."""
+        maker, self.maker = self.maker, None
+        if maker is not None:
+            maker.dismiss()
 
     def bill(self, ticket: Ticket) -> Usage:
         """Return what this reader would be billed if it left now: all that is not billed yet, or nothing."""
-        if self._there[0] is not ticket:
+        if self.free or self._there[0] is not ticket:
             return FREE
         used = self.stream.usage()
         left = used if self._billed is None else minus(used, self._billed)
@@ -83,26 +143,18 @@ class Flight:
 
     def leave(self, ticket: Ticket) -> Usage:
         """Count one who goes, and return its bill; the last one waits until the provider is closed."""
-        if self.is_last(ticket):
-            self._stop()
+        was_last = self.has_one
+        self.stream.presence.leave()
+        if was_last and not self.begun:
+            self.begun = True
+            self.dismiss()
+        elif was_last:
+            _await_end(self.stream)
         bill = self.bill(ticket)
         if not bill.from_cache:
             self._billed = bill if self._billed is None else plus(self._billed, bill)
         self._there.remove(ticket)
         return bill
-
-    def _stop(self) -> None:
-        if not self.begun:
-            self.begun = True
-            self.dismiss()
-            self._let_go()
-        elif self.stream.log.end is None:
-            self.stream.stop("disconnected")
-            _await_end(self.stream)
-
-    def _let_go(self) -> None:
-        """Forget who makes it, which would keep both."""
-        self.start = self.dismiss = _nothing
 
     def answer(self) -> Answer | None:
         """Return what may be kept of it, None if nothing may."""
@@ -118,14 +170,24 @@ class Flight:
 class Flights:
     """The generations of this process that several may read, by their keys."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, others: Others | None) -> None:
         self.cache = cache
+        self.others = others
         self._all: dict[str, Flight] = {}
+
+    @property
+    def running(self) -> list[Stream]:
+        """Return the streams behind those that have begun and not ended."""
+        return [one.stream for one in self._all.values() if one.begun and one.stream.log.end is None]
+
+    def here(self, stream_id: str) -> Stream | None:
+        """Return the stream behind one of them."""
+        return next((one.stream for one in self._all.values() if one.stream.id == stream_id), None)
 
     def get(self, key: str, until: float) -> Flight | None:
         """Return the generation of that key, if its time is not up before that (monotonic seconds)."""
         flight = self._all.get(key)
-        if flight is None:
+        if flight is None or not flight.is_joinable:
             return None
         lasts = not flight.begun or flight.stream.log.end is not None or flight.stream.deadline_at >= until
         return flight if lasts else None
@@ -141,8 +203,8 @@ class Flights:
 
     def leave(self, flight: Flight, ticket: Ticket) -> Usage:
         """Count one who goes, and return its bill; nobody finds what nobody wanted to the end."""
-        if flight.is_last(ticket) and flight.stream.log.end is None:
-            self._forget(flight)
+        if flight.has_one and flight.stream.log.end is None:
+            self.forget(flight)
         return flight.leave(ticket)
 
     def ended(self, key: str, stream: Stream) -> None:
@@ -152,7 +214,7 @@ class Flights:
             return  # nobody wanted it to its end
         answer = flight.answer()
         if answer is None:
-            self._forget(flight)
+            self.forget(flight)
         else:
             gevent.spawn(self._keep, flight, answer)
 
@@ -165,20 +227,19 @@ class Flights:
 
     def _keep(self, flight: Flight, answer: Answer) -> None:
         self.cache.put(flight.key, flight.stream.owner, answer)
-        self._forget(flight)
+        self.forget(flight)
         if flight.discarded:  # while it was being kept
             try:
                 self.cache.drop(flight.key)
             except StoreDownError:
                 return  # then it was not kept either, most likely; its time is short in any case
 
-    def _forget(self, flight: Flight) -> None:
+    def forget(self, flight: Flight) -> None:
+        """Let nobody find it any more."""
         if self._all.get(flight.key) is flight:
             del self._all[flight.key]
-
-
-def _nothing() -> None:
-    """Begin nothing, and give nothing back."""
+        if self.others is not None and flight.begun:
+            self.others.release(flight)
 
 
 def _notice(line: bytes) -> str | None:

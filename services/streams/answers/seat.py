@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from gevent.event import Event as Signal
 
-from services.errors import Internal, of_problem
+from services.errors import ProviderIncomplete, of_problem
 from services.events import Error, Event, Finish, Foreign, Notice, Start, Usage, decoder
 from services.streams.answers.cache import Answer
 from services.streams.answers.flight import Flight, Flights
@@ -55,7 +55,7 @@ class Seat:
         """Begin the flight if nobody has, and yield its events as they come; raises what it failed of."""
         try:
             yield CACHE_HIT  # to nobody: a generator that has begun is one that gives its place back
-            self._flight.begin()
+            self._flight.begin(self._flights.others)
             for event in _events(self._flight.stream.log):
                 if not isinstance(event, SHOWN_BY_EACH):
                     yield event
@@ -64,7 +64,7 @@ class Seat:
         end = self._flight.stream.log.end
         if isinstance(end, Finish):
             return end.reason
-        raise of_problem(end.problem) if isinstance(end, Error) else Internal
+        raise of_problem(end.problem) if isinstance(end, Error) else ProviderIncomplete
 
 
 def _events(log: Log) -> Iterator[Event]:

@@ -11,9 +11,9 @@ from services.streams.known import Before
 from services.streams.log import Log
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
-from services.streams.sharing.follower import Deliver, Follower
+from services.streams.sharing.follower import MESSAGE_S, Deliver, Follower
 from services.streams.sharing.keeper import LEASE_S, Keeper
-from services.streams.sharing.post import Asked, Message, Post, decode
+from services.streams.sharing.post import Asked, Message, Post, decode, encode
 from services.streams.sharing.publisher import Publication, Publisher
 from services.streams.sharing.remote import Count, Events, Others, Remote
 from services.streams.stream import Stream
@@ -127,6 +127,12 @@ class Exchange:
                 found = self.remote.find(stream_id)
         return found
 
+    def ask_for(self, stream_id: str, inbox: str) -> None:
+        """Have another process publish what it has not told others of; raises StoreDownError."""
+        if self._shared is not None:
+            message = Message(op="share", sender=self.inbox, stream=stream_id)
+            self._shared.send(inbox, encode(message), MESSAGE_S)
+
     def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:
         """Let another process go on with a stream whose producer has stopped; tell whether it can."""
         return self._shared is not None and self._publisher.hand_over(stream, before, seconds)
@@ -174,6 +180,9 @@ class Exchange:
             return
         if message.op == "cancel":
             stream.stop(message.reason)
+        elif message.op == "share" and not self._publisher.has(stream):
+            left_s = stream.deadline_at - self._clock.monotonic()
+            self.publish(stream, sent={}, session=None, deadline_s=left_s, keyed=False)
         elif message.op in {"present", "absent"}:
             self._keeper.heard(message, stream.presence)
 

@@ -21,7 +21,7 @@ log = logging.getLogger("gloss.sharing")
 
 AWAY_S = 0.5
 
-Op: TypeAlias = Literal["cancel", "present", "absent", "wake"]
+Op: TypeAlias = Literal["cancel", "present", "absent", "share", "wake"]
 
 
 Asked: TypeAlias = Callable[[str, Facts | None], None]
