@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import msgspec
-from gevent.event import Event as Signal
 
 from services.cost.tokens import Counter
 from services.errors import InputTooLong, Overloaded, ShuttingDown
@@ -76,6 +75,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     stream = _stream(core, use_case, given, stream_id, owner, model)
     _supersede(core, use_case, given, stream, limits)
     with _turn(core, use_case, given, stream) as session:
+        stream.session = session.id if session else None
         making = answering(
             core, use_case, given, stream=stream, model=model, limits=limits, session=session
         )  # fmt: skip
@@ -90,7 +90,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
             core.exchange.publish(
                 stream,
                 sent=sent,
-                session=session.id if session else None,
+                session=stream.session,
                 deadline_s=limits.deadline_s,
                 keyed=keyed,
             )
@@ -130,17 +130,9 @@ def _supersede(core: Core, use_case: UseCase, given: Input, stream: Stream, limi
         return
     earlier.stop("superseded")
     if use_case.sessions:
-        _await_end(earlier)
-
-
-def _await_end(stream: Stream) -> None:
-    gone = Signal()
-    stream.log.watch(gone.set)
-    stream.presence.enter()  # a copy grows while somebody reads it
-    while stream.log.end is None and gone.wait(SUPERSEDED_S):
-        gone.clear()
-    stream.presence.leave()
-    stream.log.unwatch(gone.set)
+        earlier.presence.enter()  # a copy grows while somebody reads it
+        earlier.await_end(SUPERSEDED_S)
+        earlier.presence.leave()
 
 
 def require_room(core: Core, owner: str, *, key: str | None = None) -> None:

@@ -18,7 +18,6 @@ from typing import Protocol
 
 import gevent
 import msgspec
-from gevent.event import Event as Signal
 
 from services.events import Finish, Usage, number_and_type
 from services.state.store import StoreDownError
@@ -149,7 +148,7 @@ class Flight:
             self.begun = True
             self.dismiss()
         elif was_last:
-            _await_end(self.stream)
+            self.stream.await_end()
         bill = self.bill(ticket)
         if not bill.from_cache:
             self._billed = bill if self._billed is None else plus(self._billed, bill)
@@ -220,9 +219,10 @@ class Flights:
 
     def discard(self, key: str) -> None:
         """Let this answer, running or kept, serve nobody who comes later; raises StoreDownError."""
-        flight = self._all.pop(key, None)
+        flight = self._all.get(key)
         if flight is not None:
             flight.discarded = True
+            self.forget(flight)
         self.cache.drop(key)
 
     def _keep(self, flight: Flight, answer: Answer) -> None:
@@ -247,12 +247,3 @@ def _notice(line: bytes) -> str | None:
     if number_and_type(line)[1] != b"notice":
         return None
     return str(msgspec.json.decode(line)["code"])
-
-
-def _await_end(stream: Stream) -> None:
-    gone = Signal()
-    stream.log.watch(gone.set)
-    while stream.log.end is None and not stream.log.broken:
-        gone.wait()
-        gone.clear()
-    stream.log.unwatch(gone.set)
