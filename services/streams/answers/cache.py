@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import gevent
 import msgspec
 
+from services.state import patience
 from services.state.store import Store, StoreDownError
 from services.streams.clock import Clock
 
@@ -63,8 +64,11 @@ class Cache:
         return self.total_bytes // self.bucket_bytes
 
     def get(self, key: str) -> Answer | None:
-        """Return the answer of that key, None where there is none to be had."""
-        if not self.buckets:
+        """Return the answer of that key, None where there is none to be had.
+
+        A request that has waited for the store already keeps its patience for what it needs.
+        """
+        if not self.buckets or not patience.is_fresh():
             return None
         try:
             _, bucket = self._read(self._name(key))

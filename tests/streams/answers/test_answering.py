@@ -1,6 +1,7 @@
 """Answers that serve more than once, seen by who asks: from the cache, or while they are made."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -597,3 +598,16 @@ def test_its_status_tells_what_it_has_cost_so_far() -> None:
     assert [(usage["output_tokens"], usage["from_cache"]) for usage in usages] == [(1, False), (0, True)]
     gate.set()
     gevent.joinall(readers)
+
+
+@pytest.mark.S12
+def test_nothing_that_was_said_stands_in_a_log_or_a_name(caplog: pytest.LogCaptureFixture) -> None:
+    """A kept answer's text is in its value only, and packed; what was asked is nowhere."""
+    caplog.set_level(logging.DEBUG)
+    store = MemoryStore()
+    stage = stage_of("MARKER7f3a", store=store)
+    twice(stage, text="ASKED41cc")
+    names = " ".join(store._all.values)  # noqa: SLF001 - what lies there is the point
+    assert "cache:" in names
+    for marker in ("MARKER7f3a", "ASKED41cc"):
+        assert marker not in names + caplog.text

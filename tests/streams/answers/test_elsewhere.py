@@ -6,15 +6,27 @@ import gevent
 import pytest
 
 from services.errors import ProviderRejected
+from services.events import Text
 from services.llm import Request
 from services.streams.sharing.keeper import GRACE_S, LEASE_S, RENEW_S
-from services.streams.use_case import one_call
+from services.streams.use_case import Call, Context, Transform, one_call
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
-from tests.streams.stage import Reply, joined, say, settle, use_case
+from tests.streams.stage import Reply, Said, joined, say, settle, use_case
+
+
+def steps(given: Said, _context: Context) -> Transform:
+    """Two calls, one after the other."""
+    for part in range(2):
+        answer = yield Call(variables=say(given, part))
+        for delta in answer:
+            yield Text(text=delta)
+    return None
+
 
 SAVED = {
     "echo": use_case("echo", one_call(say), cache=True),
+    "steps": use_case("steps", steps, cache=True, recovers=True),
     "mute": use_case("mute", one_call(say)),
 }
 
@@ -232,3 +244,24 @@ def test_another_request_is_another_generation_elsewhere_too(unlike: dict[str, A
     pair.mirrored()
     gevent.joinall([first, second])
     assert asked(pair) == (1, 1)
+
+
+def test_a_stream_is_handed_over_with_the_answers_that_it_shared() -> None:
+    """Who goes on with it does not ask again for what was whole."""
+    gate = Gate()
+
+    def says(request: Request) -> Any:
+        first = request.messages[-1].content.startswith("0")
+        return whole("Hello") if first else whole(" wor", gate, "ld")
+
+    pair = pair_of(says, grace_s=1, between_text_s=600, first_text_s=600)
+    reply = pair.here.post("steps", options={"on_disconnect": "finish"})
+    pair.mirrored()
+    pair.here.core.drain.begin()
+    pair.passes(10)
+    gate.set()
+    pair.passes(2)
+    events = pair.there.get(reply.stream).events()
+    assert (joined(events), events[-1]["reason"]) == ("Hello world", "stop")
+    assert [prompt[0] for prompt in pair.there.provider.prompts] == ["1"]
+    assert pair.here.core.flights._all == {}  # noqa: SLF001
