@@ -6,7 +6,7 @@ closed, and then the log gets its one end.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -66,7 +66,7 @@ class Unasked:
 class Opening:
     """What a transform said up to its first call, and that call with its place in the caps."""
 
-    said: list[Said]
+    said: Iterable[Said]
     then: Asked | Returned | Unasked
     planned: list[Planned]
 

@@ -10,7 +10,7 @@ from services.events import Event, Limits, Usage
 from services.streams.answers.bill import FREE
 from services.streams.answers.flight import Flight
 from services.streams.answers.key import key_of, may_serve_again
-from services.streams.answers.seat import Seat, kept_events
+from services.streams.answers.seat import Seat, gently, kept_events
 from services.streams.calls import Calls
 from services.streams.caps import server_limits
 from services.streams.core import Core
@@ -59,7 +59,7 @@ def answering(  # noqa: PLR0913 - what a stream is made of
     events = kept_events(kept, use_case)
     if kept is not None and events is not None:
         return borrowed(
-            opening=Opening([*events], Returned("stop"), []), transform=_nothing(),
+            opening=Opening(gently(events), Returned("stop"), []), transform=_nothing(),
             input_tokens=kept.input_tokens, lent=_Kept(),
         )  # fmt: skip
     if flight is None:

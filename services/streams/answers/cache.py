@@ -63,6 +63,11 @@ class Cache:
         """Return in how many values of the store the answers lie."""
         return self.total_bytes // self.bucket_bytes
 
+    @property
+    def longest(self) -> int:
+        """Return how many bytes of events might fit, packed well."""
+        return PACKS_BY * self.bucket_bytes if self.buckets else 0
+
     def get(self, key: str) -> Answer | None:
         """Return the answer of that key, None where there is none to be had.
 
@@ -80,7 +85,7 @@ class Cache:
 
     def put(self, key: str, owner: str, answer: Answer) -> None:
         """Keep an answer that is not too large; where the store is away it is not kept."""
-        packed = self._packed(b"".join(answer.lines)) if self.buckets else None
+        packed = self._packed(b"".join(answer.lines))
         if packed is None:
             return
         new = _Kept(key, owner, self._now() + self.kept_s, answer.input_tokens, packed)
@@ -107,7 +112,7 @@ class Cache:
 
     def _packed(self, lines: bytes) -> bytes | None:
         """Return the lines as they are kept; None for what does not fit into a bucket."""
-        if len(lines) > PACKS_BY * self.bucket_bytes:
+        if len(lines) > self.longest:
             return None
         if len(lines) <= LONG_BYTES:
             packed = zlib.compress(lines)

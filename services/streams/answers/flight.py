@@ -30,6 +30,9 @@ from services.streams.stream import Stream
 PASSING = frozenset({"queued", "thinking", "provider-retry", "provider-fallback", "parameter-dropped"})
 
 
+NOTICE = b'"notice"'
+
+
 class Maker(Protocol):
     """Who can make a flight's answer; of the three, one is done, once."""
 
@@ -155,13 +158,14 @@ class Flight:
         self._there.remove(ticket)
         return bill
 
-    def answer(self) -> Answer | None:
-        """Return what may be kept of it, None if nothing may."""
+    def answer(self, longest: int) -> Answer | None:
+        """Return what may be kept of it, None if nothing may or it has more bytes than that."""
         log = self.stream.log
-        complete = isinstance(log.end, Finish) and log.end.reason == "stop"
+        whole = isinstance(log.end, Finish) and log.end.reason == "stop" and self.true_to_key()
+        if not whole or self.discarded or sum(map(len, log.lines(0))) > longest:
+            return None
         lines = [line for line in log.lines(0)[1:-1] if _notice(line) not in PASSING]
-        doubtful = any(_notice(line) in self.doubts for line in lines)
-        if not complete or doubtful or self.discarded or not self.true_to_key():
+        if any(_notice(line) in self.doubts for line in lines):
             return None
         return Answer(input_tokens=self.input_tokens, lines=tuple(lines))
 
@@ -211,7 +215,7 @@ class Flights:
         flight = self._all.get(key)
         if flight is None or flight.stream is not stream:
             return  # nobody wanted it to its end
-        answer = flight.answer()
+        answer = flight.answer(self.cache.longest)
         if answer is None:
             self.forget(flight)
         else:
@@ -244,6 +248,6 @@ class Flights:
 
 def _notice(line: bytes) -> str | None:
     """Return a notice's code; None for any other event."""
-    if number_and_type(line)[1] != b"notice":
+    if NOTICE not in line or number_and_type(line)[1] != b"notice":
         return None
     return str(msgspec.json.decode(line)["code"])

@@ -1,7 +1,8 @@
 """One stream's part in an answer that others have too: where its events come from, what it pays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import gevent
 from gevent.event import Event as Signal
 
 from services.errors import ProviderIncomplete, of_problem
@@ -13,6 +14,7 @@ from services.streams.log import Log
 from services.streams.use_case import Transform, UseCase
 
 CACHE_HIT = Notice(code="cache-hit", detail="This answer was made before; it costs nothing.")
+AT_ONCE = 256  # events: some milliseconds of everybody's time
 SHOWN_BY_EACH = (Start, Finish, Error)  # a stream has its own
 
 
@@ -67,6 +69,14 @@ class Seat:
         raise of_problem(end.problem) if isinstance(end, Error) else ProviderIncomplete
 
 
+def gently(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield what is there already, and let others run in between."""
+    for number, event in enumerate(events, 1):
+        yield event
+        if number % AT_ONCE == 0:
+            gevent.sleep(0)
+
+
 def _events(log: Log) -> Iterator[Event]:
     """Yield a log's events as they come, to its end or to where it breaks off."""
     grown, number = Signal(), 0
@@ -74,10 +84,12 @@ def _events(log: Log) -> Iterator[Event]:
     try:
         while not log.broken:
             grown.clear()
-            events = log.after(number)
+            events = log.after(number, AT_ONCE)
             number += len(events)
             yield from events
-            if not events:
+            if len(events) == AT_ONCE:
+                gevent.sleep(0)  # who comes late has much to read
+            elif not events:
                 if log.end is not None:
                     return
                 grown.wait()

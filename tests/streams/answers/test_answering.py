@@ -611,3 +611,23 @@ def test_nothing_that_was_said_stands_in_a_log_or_a_name(caplog: pytest.LogCaptu
     assert "cache:" in names
     for marker in ("MARKER7f3a", "ASKED41cc"):
         assert marker not in names + caplog.text
+
+
+def test_a_long_answer_from_the_cache_lets_others_run() -> None:
+    """Thousands of events that are there at once are not written in one go."""
+    stage = stage_of()
+    stage.provider.says = whole(*["a "] * 1_500)
+    stage.post(text="long").read()
+    settle()
+    turns: list[int] = []
+
+    def looking(reply: Reply) -> None:
+        while not stage.core.streams.here(reply.stream or "").log.end:  # type: ignore[union-attr]
+            turns.append(1)
+            gevent.sleep(0)
+
+    reply = stage.post(text="long")
+    looker = gevent.spawn(looking, reply)
+    assert len(pieces(reply.events())) == 1_500
+    looker.join()
+    assert len(turns) > 3
