@@ -26,6 +26,9 @@ from services.settings import Settings, SettingsError, read
 from services.state import patience
 from services.state.choice import choose
 from services.state.store import Shared, Store, StoreDownError
+from services.streams.answers.cache import Cache
+from services.streams.answers.elsewhere import Elsewhere
+from services.streams.answers.flight import Flights
 from services.streams.capacity import Capacity
 from services.streams.caps import input_cap, server_limits
 from services.streams.claims import Claims
@@ -160,10 +163,11 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         retention_s=settings.retention_s,
         events=lambda name: use_cases[name].events if name in use_cases else (),
         count=lambda model, text: tokens.counter_of(model).count(text),
-        local=lambda stream_id: streams.here(stream_id),  # noqa: PLW0108 - made below
+        local=lambda stream_id: streams.here(stream_id) or flights.here(stream_id),  # made below
         lost=lambda stream: lose(core, stream),
     )
     streams = Streams(clock, retention_s=settings.retention_s, elsewhere=exchange.find)
+    flights = Flights(_cache(settings, store, clock), Elsewhere(exchange) if shared else None)
     core = Core(
         settings=settings,
         use_cases=use_cases,
@@ -182,6 +186,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         drain=Drain(),
         capacity=_capacity(settings, clock, relieve=streams.shed),
         ledger=_ledger(settings, clock, store, alone=shared is None),
+        flights=flights,
     )
     return core
 
@@ -196,6 +201,16 @@ def _ledger(settings: Settings, clock: Clock, store: Store, *, alone: bool) -> L
         deployment=Account("deployment", quota),
         keeps_on=alone or settings.quotas_open,  # who is alone counts right alone
         kept_s=settings.usage_days * DAY_S,
+    )
+
+
+def _cache(settings: Settings, store: Store, clock: Clock) -> Cache:
+    return Cache(
+        store=store,
+        clock=clock,
+        total_bytes=settings.cache_bytes,
+        bucket_bytes=settings.cache_bucket_bytes,
+        kept_s=settings.cache_s,
     )
 
 

@@ -21,6 +21,7 @@ from bench import (
     hang_up,
     machine,
     memory,
+    money,
     overload,
     readers,
     report,
@@ -44,6 +45,7 @@ MEASURES = (
     stall.MEASURE,
     capacity.MEASURE,
     overload.MEASURE,
+    money.MEASURE,
 )
 WARM_UP = 5
 BASES = {TUTORIAL.name: "tutorial", NGINX_RELAY.name: "nginx"}
@@ -113,7 +115,7 @@ def _all(
         print("\n" + "\n".join(section))
         lines += section
         for name in taken:
-            figures[name] |= taken[name]
+            figures.setdefault(name, {}).update(taken[name])
     return lines, figures
 
 
@@ -128,6 +130,9 @@ def _rounds(
     measure: Measure, started: Sequence[Running], feeder: Upstream, scale: Scale
 ) -> dict[str, Figures]:
     """Take a measure from all relays in turn, several times over; the medians."""
+    if measure.rows is not None:
+        _progress(measure.title)
+        return measure.rows(started, feeder, scale)
     rounds: dict[str, list[Figures]] = {one.relay.name: [] for one in started}
     count = 1 if measure.once else scale.rounds
     for number in range(count):
@@ -157,7 +162,7 @@ def _medians(taken: Sequence[Figures]) -> Figures:
 
 def _section(measure: Measure, taken: dict[str, Figures], scale: Scale) -> list[str]:
     columns, rows = report.with_ratios(measure.columns(scale), taken, BASES)
-    title = measure.title[0].upper() + measure.title[1:]
+    title = measure.title[0].upper() + measure.title[1:].format(**asdict(scale))
     how = measure.how.format(**asdict(scale))
     return [f"### {title}", "", f"{how[0].upper()}{how[1:]}.", "", *report.table(columns, rows), ""]
 

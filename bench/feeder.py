@@ -22,7 +22,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -46,7 +46,8 @@ class Plan:
     The first leaves ``first_after_s`` after the request, the others every ``every_s`` on average;
     both may be 0. Each gap is longer or shorter by up to half, or streams would march in step and
     a relay be woken once for the chunks of many. After ``silent_after`` chunks nothing more comes
-    and the connection stays open; with 0 not even the response's head.
+    and the connection stays open; with 0 not even the response's head. Streams whose tag is a
+    multiple of ``longer_every`` say ``longer`` deltas instead.
     """
 
     chunks: int = 200
@@ -54,6 +55,13 @@ class Plan:
     first_after_s: float = 0.0
     silent_after: int | None = None
     deltas: tuple[str, ...] = deltas_of(SPANISH)
+    longer: int = 0
+    longer_every: int = 0
+
+    def of(self, tag: int | None) -> "Plan":
+        """Return what a stream of that tag says."""
+        runs_on = bool(self.longer_every and tag is not None and tag % self.longer_every == 0)
+        return replace(self, chunks=self.longer) if runs_on else self
 
     @property
     def text(self) -> str:
@@ -230,8 +238,10 @@ class Feeder:
         self._send(connection, head + data)
 
     def _begin(self, connection: Connection, body: bytes) -> None:
-        now, tag, plan = time.monotonic(), TAG.search(body), self.plan
-        connection.told = Told(int(tag[1]) if tag else None, now)
+        now, found = time.monotonic(), TAG.search(body)
+        tag = int(found[1]) if found else None
+        plan = self.plan.of(tag)
+        connection.told = Told(tag, now)
         self.journal.append(connection.told)
         connection.frames, connection.every_s = frames(plan), plan.every_s
         connection.last = plan.chunks if plan.silent_after is None else plan.silent_after

@@ -29,6 +29,7 @@ class Scale:
     readers: int
     crowds: tuple[int, ...]
     overload_s: float
+    requests: int
 
 
 DEFAULT = Scale(
@@ -43,6 +44,7 @@ DEFAULT = Scale(
     readers=1_000,
     crowds=(25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 650, 800, 1_000),
     overload_s=5.0,
+    requests=1_000,
 )
 QUICK = Scale(
     rounds=1,
@@ -56,6 +58,7 @@ QUICK = Scale(
     readers=100,
     crowds=(25, 50),
     overload_s=2.0,
+    requests=100,
 )
 
 
@@ -74,7 +77,8 @@ class Measure:
     """One question.
 
     ``once``: one round is enough, as its figures hardly vary or come from many tries anyway;
-    ``fresh`` asks for a relay that has done nothing yet.
+    ``fresh`` asks for a relay that has done nothing yet. ``rows`` takes a table whose rows are not the
+    relays, once.
     """
 
     title: str
@@ -83,6 +87,7 @@ class Measure:
     take: Callable[[Running, Upstream, Scale], Figures]
     once: bool = False
     fresh: bool = False
+    rows: Callable[[Sequence[Running], Upstream, Scale], dict[str, Figures]] | None = None
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -225,6 +225,8 @@ export interface RequestOptions {
   on_disconnect?: "cancel" | "finish" | number;
   /** A key of one's own choice: a new stream with it ends the earlier one (`superseded`). */
   supersedes?: string;
+  /** May the answer be one that was given before, and serve again? Each use case has its own default. */
+  cache?: boolean;
   /** The least that one `text` event holds. */
   granularity?: "token" | "word" | "sentence";
 }

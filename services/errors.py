@@ -37,6 +37,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+STANDARD = frozenset({"type", "title", "status", "detail", "instance"})  # RFC 9457, section 3.1
+
 
 class GlossError(Exception):
     """Carry what the caller may know: a detail and members of the problem's own."""
@@ -82,6 +84,18 @@ class GlossError(Exception):
     def tree(cls) -> list[type[Self]]:
         """Return this class and all below it, each once."""
         return [cls, *(leaf for child in cls.__subclasses__() for leaf in child.tree())]
+
+
+def of_problem(problem: Mapping[str, Any]) -> GlossError:
+    """Return the error that has this problem; one of a slug that is not known here is ``Internal``."""
+    slug = str(problem["type"]).removeprefix("/problems/")
+    found = next(
+        (kind for kind in GlossError.tree() if kind.slug == slug and kind is not GlossError), Internal
+    )
+    error = found.__new__(found)
+    members = {name: value for name, value in problem.items() if name not in STANDARD}
+    GlossError.__init__(error, problem.get("detail", ""), **members)  # what it knew besides was for its end
+    return error
 
 
 def retry_after(problem: Mapping[str, object]) -> str | None:

@@ -113,6 +113,30 @@ class Settings(BaseSettings):
         gt=0,
     )
 
+    # What is paid for once
+    cache_bytes: int = setting(
+        16 * MIB,
+        "GLOSS_CACHE_BYTES",
+        "All answers kept for the next who asks the same; the smallest Redis for hire has 25 MB. 0: none.",
+        unit="bytes",
+        ge=0,
+    )
+    cache_bucket_bytes: int = setting(
+        64 * 1024,
+        "GLOSS_CACHE_BUCKET_BYTES",
+        "The largest answer that is kept, packed: some 10,000 tokens. One is looked up by reading so much.",
+        unit="bytes",
+        ge=4096,
+    )
+    cache_s: float = setting(
+        86_400, "GLOSS_CACHE_S", "An answer serves again for so long; a day.", unit="s", gt=0
+    )
+    cache_shared: bool = setting(
+        default=False,
+        env="GLOSS_CACHE_SHARED",
+        why="All callers share answers, on purpose: one that is free tells that somebody asked the same.",
+    )
+
     # Who may call
     keys: Words = setting(
         (),

@@ -32,7 +32,8 @@ class _Sum:
         """Add one stream."""
         for model, spent in used.items():
             self.used[model] = self.used[model] + spent if model in self.used else spent
-        self.ends[ended] += 1
+        if ended:
+            self.ends[ended] += 1
 
 
 class Later:

@@ -86,7 +86,8 @@ def filed(label: Label, used: Mapping[str, Spent], ends: Mapping[str, int]) -> I
         for figure, amount in figures.items():
             if amount:
                 yield _place(label, model, figure), amount
-    yield _place(label, label.model, STREAMS), sum(ends.values())
+    if ends:
+        yield _place(label, label.model, STREAMS), sum(ends.values())
     for ended, count in ends.items():
         yield _place(label, label.model, END + ended), count
 

@@ -115,7 +115,9 @@ class Ledger:
         priced = nano if any(nano) else None
         payer = reservation.payer
         pairs = [(window, one) for window in payer.windows for one in window.sums(tokens, priced)]
-        lost = filed_if_lost(payer.label, wanted.model, tokens, priced, first=not reservation.held)
+        lost = filed_if_lost(
+            payer.label, wanted.model, tokens, priced, first=not (reservation.held or reservation.shared)
+        )
         sums = (*(one for _, one in pairs), *(Sum(*place, self._kept_s, *each) for place, each in lost))
         hold = Hold(reservation.name, sums, reservation.lasts_s, wanted.least, wanted.most)
         try:
@@ -146,7 +148,10 @@ class Ledger:
         return hold._replace(sums=[_within(one, known) for one in hold.sums])
 
     def settle(self, reservation: Reservation, ended: str) -> None:
-        """Add what was used to all accounts, and give back what was held; waits for the store then."""
+        """Add what was used to all accounts, and give back what was held; waits for the store then.
+
+        Nothing ``ended`` where it is no stream of its own: what was used counts, and no stream does.
+        """
         if not (reservation.held or reservation.unsure):
             self._later.add(reservation.payer, reservation.used, ended)
             self._wake()
@@ -220,7 +225,7 @@ class Ledger:
                 self._wake()
 
     def _used(self, reservation: Reservation, ended: str) -> list[Used]:
-        return all_used(reservation.payer, reservation.used, {ended: 1}, kept_s=self._kept_s)
+        return all_used(reservation.payer, reservation.used, {ended: 1} if ended else {}, kept_s=self._kept_s)
 
     def _settle_later(self, end: Settlement) -> None:
         self._ends.append(end)

@@ -102,6 +102,7 @@ class Reservation:
         self.alone = False
         self.unsure = False
         self.short = False
+        self.shared = False  # several streams have it: it is none of those that are counted
         self._refused = False
         self._ledger = ledger
         self._tokens = state.tokens
@@ -190,7 +191,7 @@ class Reservation:
 
     def settle(self, ended: str) -> None:
         """Settle it; ``ended`` is the finish reason, or the slug of the problem."""
-        self._ledger.settle(self, ended)
+        self._ledger.settle(self, "" if self.shared else ended)
 
     def _sum(self, model: Priced, calls: Sequence[tuple[int, int]], most: int) -> Wanted:
         asks = [self.ask(model, input_tokens) for input_tokens, _ in calls]

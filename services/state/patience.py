@@ -11,14 +11,23 @@ from contextvars import ContextVar
 
 from services.state.store import StoreDownError
 
+FRESH = 0.9  # of its patience: less is left for what it cannot do without
 CALLS = 2  # that take as long as they may; then a request has waited long enough
 
 _left: ContextVar[float | None] = ContextVar("left", default=None)  # of one greenlet
+_whole: ContextVar[float] = ContextVar("whole", default=0.0)
 
 
 def begin(call_s: float) -> None:
     """Let this greenlet wait, from now on and in all, as long as two calls may take."""
     _left.set(CALLS * call_s)
+    _whole.set(CALLS * call_s)
+
+
+def is_fresh() -> bool:
+    """Tell whether this greenlet has hardly waited: else it does without what is only good to have."""
+    left = _left.get()
+    return left is None or left >= FRESH * _whole.get()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ A call that stands alone is read by the producer itself; calls that come in a tu
 ahead (``ahead.py``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -21,12 +21,16 @@ Answering: TypeAlias = Reply | Known
 
 @dataclass(kw_only=True, eq=False)
 class Calls:
-    """Answers calls, ``parallel`` at a time and ``most`` in all; those known ``before`` are not asked."""
+    """Answers calls, ``parallel`` at a time and ``most`` in all; those known ``before`` are not asked.
+
+    ``lent()`` gives what others' calls for the same answer were answered with.
+    """
 
     terms: Terms
     parallel: int
     most: int
     before: Before | None = None
+    lent: Callable[[], tuple[Said | None, ...]] = tuple
     made: list[Answering | Batch] = field(default_factory=list)
     asked: list[Answering] = field(default_factory=list)
 
@@ -73,7 +77,7 @@ class Calls:
 
     def answered(self) -> tuple[Said | None, ...]:
         """Return the whole answers so far, in the order of the calls; None for those that are not whole."""
-        return tuple(
+        return self.lent() or tuple(
             Said(one.said, one.reason) if one.said is not None and one.reason else None for one in self.asked
         )
 
@@ -81,6 +85,11 @@ class Calls:
         """Close the provider of every call that is not done."""
         for answered in self.made:
             answered.close()
+
+    @property
+    def fell_back(self) -> bool:
+        """Tell whether another model than the one that was chosen has answered."""
+        return self.terms.route.moved
 
     def usage(self) -> Usage:
         """Return what the calls have cost until now, those that still run as counted here."""

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gevent.event import Event as Signal
 
@@ -25,6 +26,16 @@ TELL_EVERY_S = 1.0
 NOTE_EVERY_S = 10.0
 # Streams end and give memory back; there is no telling when.
 SCARCE_RETRY_S = 5
+
+
+class Place(Protocol):
+    """What a producer knows of its slot."""
+
+    def wait(self, write: Callable[[Event], None]) -> None:
+        """Return once it may work."""
+
+    def leave(self) -> None:
+        """Give back what it holds."""
 
 
 class Slot:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.cost.ledger import Ledger
 from services.prompting import Prompt
 from services.settings import Settings
+from services.streams.answers.flight import Flights
 from services.streams.capacity import Capacity
 from services.streams.claims import Claims
 from services.streams.clock import Clock
@@ -34,6 +35,7 @@ class Core:
     drain: Drain
     capacity: Capacity
     ledger: Ledger
+    flights: Flights
 
     @property
     def unfinished(self) -> bool:

@@ -20,7 +20,9 @@ def ended(core: Core, stream: Stream, session: Session | None, sent: Mapping[str
     ``sent`` is the request's body.
     """
     core.streams.ended(stream)
-    if session is not None:
+    if session is not None and stream.discarded:
+        core.sessions.abandon_turn(session, new=not session.turns)
+    elif session is not None:
         end = stream.log.end
         turn = Turn(
             number=session.next_turn,

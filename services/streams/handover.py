@@ -25,6 +25,8 @@ def let_go(core: Core) -> None:
     """Hand running streams over to other processes; where there are none, they end as ``shutting-down``."""
     for stream in core.streams.running:
         stream.throw(Gone(partial(_handed_over, core, stream)))
+    for stream in core.flights.running:  # whoever reads it elsewhere makes it there
+        stream.throw(Gone(lambda _answers: False))
 
 
 def _handed_over(core: Core, stream: Stream, answers: tuple[Said | None, ...]) -> bool:

@@ -78,9 +78,9 @@ class Log:
         """Keep the lines only: nobody reads at the moment, and frames can be made again."""
         self._frames.clear()
 
-    def after(self, number: int) -> list[Event]:
-        """Return the events that follow the one of that number (0: all)."""
-        return [self._decode(line) for line in self._lines[number:]]
+    def after(self, number: int, most: int | None = None) -> list[Event]:
+        """Return the events that follow the one of that number (0: all), at most so many."""
+        return [self._decode(line) for line in self.lines(number, most)]
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` at each append; it must neither block nor raise."""

@@ -6,6 +6,7 @@ the ``start`` event stands in the log, the producer runs, and whoever wants read
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import msgspec
 
@@ -13,20 +14,19 @@ from services.cost.accounts import Account
 from services.cost.reservation import Reservation
 from services.cost.tokens import Counter
 from services.errors import InputTooLong, Overloaded, ShuttingDown
-from services.events import Limits, Start
+from services.events import Limits
+from services.streams.answers.answering import answering
 from services.streams.capacity import Slot
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.claims import Wish
 from services.streams.core import Core
 from services.streams.ending import ended
 from services.streams.log import Log
-from services.streams.making import Making
 from services.streams.models import Model
 from services.streams.pen import Pen
 from services.streams.registry import new_id
 from services.streams.sessions import Session
 from services.streams.stream import Stream
-from services.streams.subjects import await_end
 from services.streams.use_case import Input, UseCase
 
 LATE_S = 30.0  # after its deadline a stream has ended, and is settled
@@ -86,22 +86,23 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     stream = _stream(core, use_case, given, stream_id, owner, model)
     _supersede(core, use_case, given, stream, limits)
     with _turn(core, use_case, given, stream) as session:
-        making = Making.of(
+        stream.session = session.id if session else None
+        making = answering(
             core, use_case, given, stream=stream, model=model, limits=limits, session=session,
-            reservation=_reservation(core, stream, accounts, limits),
+            reserve=partial(_reservation, core, accounts),
         )  # fmt: skip
-        with making.reserved(), _slot(core, owner, confirm) as slot:  # from here on nothing waits
+        with making.held(), _slot(core, owner, confirm) as slot:  # from here on nothing waits
             pen = Pen(stream, given.options.granularity)
             sent = given.model_dump(mode="json", exclude_none=True)
             producer = making.producer(
                 pen, slot, lambda producer: ended(core, stream, session, sent, producer.state)
             )
-            pen.write(_start(core, use_case, making))
+            pen.write(making.start())
             core.streams.add(stream)
             core.exchange.publish(
                 stream,
                 sent=sent,
-                session=session.id if session else None,
+                session=stream.session,
                 deadline_s=limits.deadline_s,
                 keyed=keyed,
                 paid=making.reservation.state,
@@ -121,14 +122,14 @@ def _slot(core: Core, owner: str, confirm: Callable[[], None]) -> Iterator[Slot]
         yield slot
 
 
-def _reservation(core: Core, stream: Stream, accounts: tuple[Account, ...], limits: Limits) -> Reservation:
+def _reservation(core: Core, accounts: tuple[Account, ...], stream: Stream, deadline_s: float) -> Reservation:
     return core.ledger.opened(
         stream.id,
         accounts,
         key=stream.owner.partition("/")[0],
         use_case=stream.use_case,
         model=stream.model,
-        lasts_s=limits.deadline_s + LATE_S,
+        lasts_s=deadline_s + LATE_S,
     )
 
 
@@ -153,7 +154,9 @@ def _supersede(core: Core, use_case: UseCase, given: Input, stream: Stream, limi
         return
     earlier.stop("superseded")
     if use_case.sessions:
-        await_end(earlier, SUPERSEDED_S)
+        earlier.presence.enter()  # a copy grows while somebody reads it
+        earlier.await_end(SUPERSEDED_S)
+        earlier.presence.leave()
 
 
 def require_room(core: Core, owner: str, *, key: str | None = None) -> None:
@@ -199,18 +202,3 @@ def _turn(core: Core, use_case: UseCase, given: Input, stream: Stream) -> Iterat
     except BaseException:
         core.sessions.abandon_turn(session, new=asked is None)
         raise
-
-
-def _start(core: Core, use_case: UseCase, making: Making) -> Start:
-    session = making.session
-    return Start(
-        stream=making.stream.id,
-        use_case=use_case.name,
-        model=making.stream.model,
-        prompt=core.prompts[use_case.name].label,
-        input_tokens=sum(one.input_tokens for one in making.opening.planned),
-        limits=making.limits,
-        created=core.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        session=session.id if session else None,
-        turn=session.next_turn if session else None,
-    )

@@ -6,7 +6,7 @@ closed, and then the log gets its one end.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from services.errors import GlossError, Internal, ShuttingDown
 from services.events import Event, FinishReason, Usage
 from services.streams.ahead import Ahead
 from services.streams.calls import Answering, Calls
-from services.streams.capacity import Slot
+from services.streams.capacity import Place
 from services.streams.clock import Alarm
 from services.streams.pen import Pen
 from services.streams.route import Planned
@@ -58,12 +58,16 @@ def advance(transform: Transform, answered: Answered, handle: Callable[[Said], N
     return Asked(value, together=True) if isinstance(value, tuple) else Asked((value,), together=False)
 
 
+class Unasked:
+    """A transform that waits for others has not begun: it is run by the producer alone."""
+
+
 @dataclass(frozen=True)
 class Opening:
     """What a transform said up to its first call, and that call with its place in the caps."""
 
-    said: list[Said]
-    then: Asked | Returned
+    said: Iterable[Said]
+    then: Asked | Returned | Unasked
     planned: list[Planned]
 
 
@@ -75,7 +79,7 @@ class Producer:
     pen: Pen
     transform: Transform
     calls: Calls
-    slot: Slot
+    slot: Place
     plan: Callable[[tuple[Call, ...]], list[Planned]]
     ended: Callable[["Producer"], None]
     state: Any = None
@@ -114,8 +118,11 @@ class Producer:
             self._handle(value)
         then, planned = opening.then, opening.planned
         reason: FinishReason = "stop"
-        if isinstance(then, Asked):  # what asks nothing need not wait
+        if not isinstance(then, Returned):  # what asks nothing need not wait
             self.slot.wait(self.pen.tell)
+        if isinstance(then, Unasked):
+            then = advance(self.transform, None, self._handle)
+            planned = self.plan(then.calls) if isinstance(then, Asked) else []
         while isinstance(then, Asked):
             answered = self.calls.answers(planned) if then.together else self.calls.answer(planned[0])
             then = advance(self.transform, answered, self._handle)

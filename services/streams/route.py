@@ -42,12 +42,13 @@ class Route:
     """The models of one stream, in the order in which they are asked.
 
     A stream that fell back stays there: its later calls do not wait for the first one to fail
-    again. ``moved`` is called with the model that answers from now on.
+    again. ``tell`` is called with the model that answers from now on; ``moved`` tells whether it ever was.
     """
 
-    def __init__(self, models: Sequence[Model], moved: Callable[[Model], None]) -> None:
+    def __init__(self, models: Sequence[Model], tell: Callable[[Model], None]) -> None:
+        self.moved = False
         self._models = models
-        self._moved = moved
+        self._tell = tell
         self._at = 0
 
     def ways(self, planned: Planned) -> Iterator[tuple[Model, Planned]]:
@@ -68,4 +69,5 @@ class Route:
     def _move(self, place: int) -> None:
         if place != self._at:
             self._at = place
-            self._moved(self._models[place])
+            self.moved = True
+            self._tell(self._models[place])

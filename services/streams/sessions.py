@@ -25,13 +25,17 @@ VERSION = 1
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation; ``state`` is the use case's own, ``running`` the stream of an open turn."""
+    """One conversation; ``state`` is the use case's own, ``running`` the stream of an open turn.
+
+    ``before`` is the state that the last turn found.
+    """
 
     v: int = VERSION
     id: str
     owner: str
     use_case: str
     state: Any = None
+    before: Any = None
     turns: tuple[Turn, ...] = ()
     running: str | None = None
 
@@ -151,15 +155,37 @@ class Sessions:
                     self.delete(session_id, owner)
             self._store.quit(_of(owner), ids)
 
-    def _change(self, session_id: str, change: Callable[[Session], Session]) -> None:
+    def discard_turn(self, session_id: str, stream: str) -> None:
+        """Forget the turn that a stream was: it was wrong. Raises StoreDownError.
+
+        The state goes back by that turn if no other came after it. A session that was begun with it
+        is forgotten too.
+        """
+        self._change(session_id, lambda session: _without(session, stream))
+
+    def _change(self, session_id: str, change: Callable[[Session], Session | None]) -> None:
         while (value := self._store.get(_key(session_id))) is not None:
-            if self._store.swap(_key(session_id), value, encode(change(decode(value))), self._ttl_s):
+            changed = change(decode(value))
+            new = None if changed is None else encode(changed)
+            if self._store.swap(_key(session_id), value, new, self._ttl_s):
                 return
 
 
 def _with(session: Session, turn: Turn, state: Any) -> Session:
     turns = (*session.turns, turn)[-MAX_TURNS:]
-    return msgspec.structs.replace(session, turns=turns, state=state, running=None)
+    return msgspec.structs.replace(session, turns=turns, state=state, before=session.state, running=None)
+
+
+def _without(session: Session, stream: str) -> Session | None:
+    """Return the session without a turn: its state as before, if it was the last; None if the only one."""
+    turns = tuple(turn for turn in session.turns if turn.stream != stream)
+    if len(turns) == len(session.turns):
+        return session
+    if not turns and session.running is None:
+        return None
+    was_last = session.turns[-1].stream == stream
+    state = session.before if was_last else session.state
+    return msgspec.structs.replace(session, turns=turns, state=state)
 
 
 def _key(session_id: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakMethod
 
+from gevent.event import Event as Signal
+
 from services.cost.reservation import Reservation
 from services.events import Finish, FinishReason, Usage
 from services.streams.clock import Clock
@@ -18,9 +20,11 @@ class Stopped(BaseException):
     Not an ``Exception``: no ``except Exception`` between the core and a socket may eat it.
     """
 
-    def __init__(self, reason: FinishReason) -> None:
+    def __init__(self, reason: FinishReason, *, discard: bool = False) -> None:
+        """End it for that reason; ``discard`` if what was said is to be remembered nowhere."""
         super().__init__(reason)
         self.reason: FinishReason = reason
+        self.discard = discard
 
 
 class Gone(BaseException):
@@ -42,6 +46,8 @@ class Stream:
     ``own_cap`` is true where the caller named an output cap, ``at_cap()`` once it was reached.
     ``is_copy`` is true where another process makes it, ``torn`` where the one that made it died:
     the numbers of what it showed last may be given to something else.
+    ``answer`` is the key under which its answer may serve again, None where it may not; ``session``
+    the one that it is a turn of. ``discarded`` tells that its answer was wrong: no session gets it.
     ``deadline_at`` is by the monotonic clock of who makes it.
     ``confirm()`` returns when it is known that this process still is who makes it;
     ``doubtful()`` tells whether that would take a wait.
@@ -61,6 +67,9 @@ class Stream:
     is_copy: bool = False
     own_cap: bool = False
     torn: bool = False
+    answer: str | None = None
+    session: str | None = None
+    discarded: bool = False
     deadline_at: float = 0.0
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
@@ -94,12 +103,25 @@ class Stream:
             return False
         return end.reason == "stop" or (end.reason == "length" and self.own_cap and self.at_cap())
 
+    def await_end(self, most_s: float | None = None) -> None:
+        """Wait until the log has its end or breaks off; of a copy somebody has to be present."""
+        grown = Signal()
+        self.log.watch(grown.set)
+        until = None if most_s is None else self.clock.monotonic() + most_s
+        while self.log.end is None and not self.log.broken:
+            left = None if until is None else until - self.clock.monotonic()
+            if (left is not None and left <= 0) or not grown.wait(left):
+                break
+            grown.clear()
+        self.log.unwatch(grown.set)
+
     def stop(self, reason: FinishReason) -> None:
         """End the stream for this reason; the first reason counts, an ended stream is left alone."""
         self.throw(Stopped(reason))
 
     def throw(self, cause: BaseException) -> None:
         """Interrupt whoever makes the stream; only the first cause counts."""
+        self.discarded = self.discarded or (isinstance(cause, Stopped) and cause.discard)
         interrupt = self.interrupt
         if not self.is_copy:  # a message may come to nobody: it can be sent again
             self.interrupt = None

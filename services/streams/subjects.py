@@ -6,8 +6,6 @@ could find otherwise notes its name; a key without a subject is never forgotten,
 
 from collections.abc import Iterator
 
-from gevent.event import Event as Signal
-
 from services.errors import NotFound
 from services.state.store import Store
 from services.streams.registry import Streams
@@ -49,13 +47,9 @@ def delete_all(store: Store, streams: Streams, owner: str) -> None:
 
 def await_end(stream: Stream, seconds: float) -> None:
     """Wait until a stream has ended, at most so long."""
-    gone = Signal()
-    stream.log.watch(gone.set)
     stream.presence.enter()  # a copy grows while somebody reads it
-    while stream.log.end is None and not stream.log.broken and gone.wait(seconds):
-        gone.clear()
+    stream.await_end(seconds)
     stream.presence.leave()
-    stream.log.unwatch(gone.set)
 
 
 def _end(streams: Streams, stream_id: str, owner: str) -> None:

@@ -38,6 +38,7 @@ def take_over(core: Core, facts: Facts, copy: Log, epoch: int) -> None:
     stream = Stream(
         id=facts.id, owner=facts.owner, use_case=facts.use_case, model=facts.model, clock=core.clock,
         log=copy, on_disconnect=facts.on_disconnect, own_cap=facts.own_cap, torn=facts.handed is None,
+        answer=facts.answer, session=facts.session,
     )  # fmt: skip
     used = facts.handed.used if facts.handed else core.exchange.remote.estimated(copy, facts.model)
     stream.usage = lambda: used
@@ -119,7 +120,8 @@ def _reservation(core: Core, facts: Facts) -> Reservation:
 def _charge(core: Core, stream: Stream, facts: Facts) -> None:
     """Settle what is known of it, or else take the worst for granted."""
     reservation = stream.reservation or _reservation(core, facts)
-    if facts.handed is not None:
+    elsewhere = facts.answer is not None and reservation.payer.limited  # held for whoever shared its answer
+    if facts.handed is not None or elsewhere:
         reservation.settle(ShuttingDown.slug)
         return
     used = stream.usage()

@@ -41,6 +41,7 @@ class Options(BaseModel):
     deadline_s: Annotated[float, Field(gt=0)] | None = None
     on_disconnect: Literal["cancel", "finish"] | Annotated[float, Field(ge=0, le=LONGEST_GRACE_S)] = "cancel"
     supersedes: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    cache: bool | None = None
     model: Annotated[str, Field(max_length=200, pattern=MODEL_NAME)] | None = None
     granularity: Granularity = "token"
 
@@ -136,6 +137,8 @@ class UseCase:
     ``name`` is the path, the prompt file and the scope; ``events`` the types that it adds to
     the grammar; ``example`` a body that works; ``sessions`` tells whether it remembers;
     ``recovers`` whether a call that breaks off is asked for again, to go on if it says the same;
+    ``cache`` whether a whole answer may serve again where the caller does not say, unless it gave a
+    notice of one of the codes that mean ``doubts``;
     ``result`` adds members to the JSON result, ``show`` gives what a
     caller may see of a session's state. A transform raises ``errors.GlossError`` before
     its first value for what only it can refuse (a check that does not exist, say).
@@ -149,13 +152,18 @@ class UseCase:
     example: Mapping[str, object] = field(default_factory=dict)
     sessions: bool = False
     recovers: bool = False
+    cache: bool = False
+    doubts: frozenset[str] = frozenset()
     result: Callable[[Iterable[Event]], dict[str, Any]] = lambda _events: {}
     show: Callable[[Any], Any] = lambda state: state
 
     def __post_init__(self) -> None:
-        """Refuse a name that could not be a path, a file and a scope at once."""
+        """Refuse a name that could not be a path, a file and a scope at once, and what cannot be kept."""
         if not re.fullmatch(r"[a-z][a-z-]*", self.name):
             message = f"not a use case's name: {self.name!r}"
+            raise ValueError(message)
+        if self.sessions and self.cache:
+            message = f"{self.name} remembers: its answers depend on more than what is asked"
             raise ValueError(message)
 
     def restore(self, sent: Mapping[str, Any]) -> Input:

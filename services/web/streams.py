@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.errors import InvalidInput, NotFound, ShuttingDown, retry_after
 from services.events import Error, Event, Finish
 from services.streams.core import Core
+from services.streams.discard import discard
 from services.streams.open import require_room
 from services.streams.readers import Reader
 from services.streams.stream import Stream
@@ -103,12 +104,15 @@ class StreamRoutes:
         return self._answer(stream, encoding, after=after)
 
     def cancel(self, stream_id: str) -> Response:
-        """End a stream: its provider is closed, its readers are told."""
+        """End a stream: its provider is closed, its readers are told; ``?discard=1`` forgets what it said."""
         stream = self._stream(stream_id)
-        if stream.log.end is not None:
-            return Response(status=204)
-        stream.stop("cancelled")
-        return Response(status=202)
+        status = 202 if stream.log.end is None else 204
+        if _discards():
+            caller = authenticate(request, self.entrance.keys)  # a read token changes nothing else
+            discard(self.core, self.core.streams.get(stream_id, caller.owner))
+        else:
+            stream.stop("cancelled")
+        return Response(status=status)
 
     def status(self, stream_id: str) -> Response:
         """Say how a stream stands, without reading it."""
@@ -196,6 +200,13 @@ def _cursor() -> int:
     if not NUMBER.fullmatch(given):
         raise InvalidInput(errors=[{"field": "after", "problem": "must be the number of an event"}])
     return int(given)
+
+
+def _discards() -> bool:
+    given = request.args.get("discard", "0")
+    if given not in {"0", "1"}:
+        raise InvalidInput(errors=[{"field": "discard", "problem": "must be 0 or 1"}])
+    return given == "1"
 
 
 def _headers(stream: Stream) -> dict[str, str]:

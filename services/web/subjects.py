@@ -109,6 +109,7 @@ class SubjectRoutes:
             cancel_all(self.core.streams, owner)
             delete_all(self.core.exchange.store, self.core.streams, owner)
             self.core.sessions.forget(owner)
+            self.core.flights.cache.forget(owner)
         except StoreDownError as failed:
             return failed
         return None

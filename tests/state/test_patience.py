@@ -53,6 +53,22 @@ def test_a_request_waits_no_longer_than_two_calls_may_take(takes: list[float], m
     assert in_a_greenlet(*takes, request=True) == made
 
 
+@pytest.mark.R17
+@pytest.mark.parametrize(("waits", "fresh"), [(0.01, True), (0.19, True), (0.21, False)])
+def test_what_is_only_good_to_have_is_left_out_once_a_request_has_waited(
+    waits: float, *, fresh: bool
+) -> None:
+    """A tenth of its patience is as much as it may have spent; who is no request always has time."""
+
+    def run() -> bool:
+        patience.begin(1.0)
+        take(Watch(), waits)
+        return patience.is_fresh()
+
+    assert gevent.spawn(run).get() is fresh
+    assert gevent.spawn(patience.is_fresh).get() is True
+
+
 def test_whoever_is_no_request_waits_as_long_as_it_takes() -> None:
     """What goes on beside requests has nobody who waits for it."""
     assert in_a_greenlet(*[0.9] * 9, request=False) == 9

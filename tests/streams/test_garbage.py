@@ -7,9 +7,12 @@ import gc
 from collections import Counter
 from collections.abc import Iterator
 
+import gevent
 import pytest
 
 from services.streams.ahead import Ahead, Batch
+from services.streams.answers.flight import Flight
+from services.streams.answers.seat import Seat
 from services.streams.attempt import Attempt, Terms
 from services.streams.calls import Calls
 from services.streams.capacity import Slot
@@ -28,8 +31,8 @@ from tests.streams.scripted import Gate, whole
 from tests.streams.stage import JSON, NDJSON, SSE, STAGE, TEXT, Stage, settle
 
 OURS = (
-    Ahead, Alarm, Attempt, Batch, Calls, Hearing, Log, Pen, Presence, Producer, Publication, Reader, Reply,
-    Slot, Stream, Terms, Ticket,
+    Ahead, Alarm, Attempt, Batch, Calls, Flight, Hearing, Log, Pen, Presence, Producer, Publication, Reader,
+    Reply, Seat, Slot, Stream, Terms, Ticket,
 )  # fmt: skip
 LONG_S = 10_000
 
@@ -82,6 +85,38 @@ def test_nothing_is_left_of_a_stream_whose_reader_left(name: str) -> None:
     stage = Stage(whole("Hello", Gate()), settings={"max_streams": 1})
     before = left(stage)
     replies = [stage.post(name) for _ in range(2)]
+    settle()
+    for reply in replies:
+        reply.close()
+    del reply, replies
+    assert left(stage) == before
+
+
+SAVED = {"options": {"cache": True}}
+
+
+def test_nothing_is_left_of_an_answer_that_was_shared_and_kept() -> None:
+    """Who made it, who shared it and who had it from the cache: all go."""
+    gate = Gate()
+    stage = Stage(whole("Hello", gate))
+    before = left(stage)
+    replies = [stage.post(**SAVED) for _ in range(3)]
+    readers = [gevent.spawn(reply.read) for reply in replies]
+    gate.reached.wait()
+    gate.set()
+    gevent.joinall(readers)
+    settle()
+    stage.post(**SAVED).read()
+    del replies, readers
+    assert left(stage) == before
+
+
+@pytest.mark.parametrize("slots", [1, 5])
+def test_nothing_is_left_of_a_shared_answer_whose_readers_left(slots: int) -> None:
+    """In the middle of it, and in a wait for a slot, before it was begun."""
+    stage = Stage(whole("Hello", Gate()), settings={"max_streams": slots})
+    before = left(stage)
+    replies = [stage.post(text="in the way"), *(stage.post(**SAVED) for _ in range(2))]
     settle()
     for reply in replies:
         reply.close()

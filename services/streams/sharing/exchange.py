@@ -12,16 +12,17 @@ from services.streams.known import Before
 from services.streams.log import Log
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
-from services.streams.sharing.follower import Deliver, Follower
+from services.streams.sharing.follower import MESSAGE_S, Deliver, Follower
 from services.streams.sharing.keeper import LEASE_S, Keeper
-from services.streams.sharing.post import Asked, Message, Post, decode
+from services.streams.sharing.post import Asked, Message, Post, decode, encode
 from services.streams.sharing.publisher import Publication, Publisher
 from services.streams.sharing.remote import Count, Events, Others, Remote
-from services.streams.stream import Stream
+from services.streams.stream import Stopped, Stream
 
 DAY_S = 86_400.0
 # Between looks for a stream that may just have begun: a batch, and more where a process has its hands full.
 LATE_S = (0.1, 0.2, 0.4)
+ASKED_S = 2.0  # by then whoever asked for a log has found it and says so, or has given up
 SLACK_S = 60.0  # a log outlives its deadline by so much, so that whoever takes it over finds it
 TakeOver = Callable[[Facts, Log, int], None]
 
@@ -135,6 +136,12 @@ class Exchange:
                 found = self.remote.find(stream_id)
         return found
 
+    def ask_for(self, stream_id: str, inbox: str) -> None:
+        """Have another process publish what it has not told others of; raises StoreDownError."""
+        if self._shared is not None:
+            message = Message(op="share", sender=self.inbox, stream=stream_id)
+            self._shared.send(inbox, encode(message), MESSAGE_S)
+
     def hand_over(self, stream: Stream, before: Before, seconds: float) -> bool:
         """Let another process go on with a stream whose producer has stopped; tell whether it can."""
         return self._shared is not None and self._publisher.hand_over(stream, before, seconds)
@@ -181,9 +188,20 @@ class Exchange:
             self._others.post.forward(message)
             return
         if message.op == "cancel":
-            stream.stop(message.reason)
+            stream.throw(Stopped(message.reason, discard=message.discard))
+        elif message.op == "share":
+            self._share(stream)
         elif message.op in {"present", "absent"}:
             self._keeper.heard(message, stream.presence)
+
+    def _share(self, stream: Stream) -> None:
+        """Publish what only this process knew of; whoever asks counts as present until it says so itself."""
+        stream.presence.enter()
+        stream.presence.leave(held_s=ASKED_S)
+        if not self._publisher.has(stream):
+            left_s = stream.deadline_at - self._clock.monotonic()
+            paid = stream.reservation.state if stream.reservation else None
+            self.publish(stream, sent={}, session=None, deadline_s=left_s, keyed=False, paid=paid)
 
     def _asked(self, stream_id: str, facts: Facts | None) -> None:
         self.remote.looked_after(stream_id, facts)

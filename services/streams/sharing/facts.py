@@ -16,11 +16,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Stored as JSON beside the log, and as long as it.
 
     ``kept_s`` is how long that is from its end on. ``inbox`` is where the process listens that
-    makes the stream ("" between two of them), ``sent`` the request's body. ``whole`` tells after
-    the end whether the bare text is what was asked for. ``handed`` is what its process had of it
-    when it let go of it in order, with all that was shown stored; None where it did not. ``torn``
-    tells that a process died with it, and that what it showed last may be missing. ``paid`` is how its
-    reservation stood when it began.
+    makes the stream ("" between two of them), ``sent`` the request's body, ``answer`` the key under
+    which its answer may serve again. ``whole`` tells after the end whether the bare text is what was
+    asked for. ``handed`` is what its process had of it when it let go of it in order, with all that
+    was shown stored; None where it did not. ``torn`` tells that a process died with it, and that what
+    it showed last may be missing. ``paid`` is how its reservation stood when it began.
     """
 
     v: int = VERSION
@@ -33,6 +33,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_disconnect: OnDisconnect = "cancel"
     own_cap: bool = False
     session: str | None = None
+    answer: str | None = None
     kept_s: float = 0.0
     whole: bool = False
     torn: bool = False
@@ -61,6 +62,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             on_disconnect=stream.on_disconnect,
             own_cap=stream.own_cap,
             session=session,
+            answer=stream.answer,
             kept_s=kept_s,
             paid=paid,
         )

@@ -21,7 +21,7 @@ log = logging.getLogger("gloss.sharing")
 
 AWAY_S = 0.5
 
-Op: TypeAlias = Literal["cancel", "present", "absent", "wake"]
+Op: TypeAlias = Literal["cancel", "present", "absent", "share", "wake"]
 
 
 Asked: TypeAlias = Callable[[str, Facts | None], None]
@@ -30,7 +30,8 @@ Asked: TypeAlias = Callable[[str, Facts | None], None]
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one process tells another of a stream that the other one makes; ``sender`` is an inbox.
 
-    ``held_s``: whoever is absent counts as present for so long.
+    ``held_s``: whoever is absent counts as present for so long. ``discard``: what is cancelled is
+    remembered nowhere.
     """
 
     op: Op
@@ -38,6 +39,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream: str = ""
     reason: FinishReason = "cancelled"
     held_s: float = 0.0
+    discard: bool = False
     forwarded: bool = False
 
 
@@ -66,11 +68,14 @@ class Post:
         """Tell whether messages wait, or one is on its way."""
         return self._sending or not self._waiting.empty()
 
-    def say(
-        self, op: Op, stream: str = "", reason: FinishReason = "cancelled", *, held_s: float = 0.0
-    ) -> None:
+    def say(self, op: Op, stream: str = "", *, held_s: float = 0.0) -> None:
         """Tell the process that makes the stream; without a stream, this one itself."""
-        self._put(Message(op=op, sender=self.inbox, stream=stream, reason=reason, held_s=held_s))
+        self._put(Message(op=op, sender=self.inbox, stream=stream, held_s=held_s))
+
+    def cancel(self, stream: str, reason: FinishReason, *, discard: bool) -> None:
+        """Ask the process that makes the stream to stop it."""
+        message = Message(op="cancel", sender=self.inbox, stream=stream, reason=reason, discard=discard)
+        self._put(message)
 
     def forward(self, message: Message) -> None:
         """Send a cancel on, once, that came for a stream that is no longer made here."""

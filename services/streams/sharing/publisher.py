@@ -106,6 +106,10 @@ class Publisher:
         """Tell whether there are logs whose end is not stored, and which nobody else goes on with."""
         return bool(self._open)
 
+    def has(self, stream: Stream) -> bool:
+        """Tell whether this stream's log is being stored."""
+        return stream.id in self._open
+
     def publish(self, publication: Publication) -> None:
         """Store this log from now on, until its end is stored."""
         self._open[publication.stream.id] = publication

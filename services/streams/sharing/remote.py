@@ -36,7 +36,7 @@ class Others:
     def interrupt(self, stream_id: str, cause: BaseException) -> None:
         """Ask the process that makes a stream to stop it."""
         if isinstance(cause, Stopped):
-            self.post.say("cancel", stream_id, cause.reason)
+            self.post.cancel(stream_id, cause.reason, discard=cause.discard)
 
 
 class Remote:
@@ -95,6 +95,8 @@ class Remote:
             log=log,
             is_copy=True,
             own_cap=facts.own_cap,
+            answer=facts.answer,
+            session=facts.session,
             usage=lambda: self.estimated(log, facts.model),
             at_cap=lambda: self._whole(facts.id),
         )

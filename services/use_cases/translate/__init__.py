@@ -23,6 +23,8 @@ USE_CASE = UseCase(
     events=(Detected, Segment),
     example={"text": "Where is the station?", "target": "es"},
     result=translations,
+    cache=True,
+    doubts=frozenset({"untranslated", "suspect"}),
     recovers=True,  # each call is one segment, at temperature 0: the same again is likely, and cheap
 )
 
