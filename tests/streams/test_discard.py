@@ -160,6 +160,23 @@ def test_a_stream_is_discarded_from_another_process() -> None:
         pair.there.core.sessions.get(events[0]["session"], "anonymous")
 
 
+def test_a_turn_that_ended_before_its_process_heard_of_it_is_gone_too() -> None:
+    """Who discards sees it run still: the end is not stored yet."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate), more={"use_cases": USE_CASES})
+    reply = pair.here.post("diary", options={"on_disconnect": "finish"})
+    pair.mirrored()
+    late = pair.here.shared.hold("append_all")
+    gate.set()
+    settle()
+    asked = gevent.spawn(discard, pair.there, reply.stream)
+    settle()
+    late.set()
+    pair.passes(3)
+    [session] = [name for name in pair.contents.values if name.startswith("session:")] or [None]
+    assert (asked.get(), session) == (202, None)
+
+
 def test_a_turn_that_ended_elsewhere_is_discarded() -> None:
     """Any process can do it, from what is stored."""
     pair = Pair(more={"use_cases": USE_CASES})

@@ -4,10 +4,12 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.state import patience
 from services.state.memory import MemoryStore
 from services.state.store import StoreDownError
 from services.streams.answers.cache import Answer, Cache
@@ -177,3 +179,18 @@ def test_a_bucket_that_cannot_be_read_is_a_miss(value: bytes) -> None:
     assert cache.get(key("a")) is None
     cache.put(key("a"), "me", answer("Hola"))
     assert cache.get(key("a")) == answer("Hola")
+
+
+def test_a_request_that_has_waited_already_does_without() -> None:
+    """It keeps its patience with the store for what it needs."""
+    cache = cache_of()
+    cache.put(key("a"), "me", answer("Hola"))
+    times = iter([0.0, 0.3])
+
+    def run() -> Answer | None:
+        patience.begin(0.25)
+        with patience.spent(0.25, monotonic=lambda: next(times)):
+            pass
+        return cache.get(key("a"))
+
+    assert gevent.spawn(run).get() is None

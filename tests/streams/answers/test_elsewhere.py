@@ -8,8 +8,12 @@ import pytest
 from services.errors import ProviderRejected
 from services.events import Text
 from services.llm import Request
+from services.streams.answers.flight import Flight, Flights
+from services.streams.sharing.exchange import ASKED_S
 from services.streams.sharing.keeper import GRACE_S, LEASE_S, RENEW_S
+from services.streams.stream import Stream
 from services.streams.use_case import Call, Context, Transform, one_call
+from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
 from tests.streams.stage import Reply, Said, joined, say, settle, use_case
@@ -265,3 +269,42 @@ def test_a_stream_is_handed_over_with_the_answers_that_it_shared() -> None:
     assert (joined(events), events[-1]["reason"]) == ("Hello world", "stop")
     assert [prompt[0] for prompt in pair.there.provider.prompts] == ["1"]
     assert pair.here.core.flights._all == {}  # noqa: SLF001
+
+
+def test_who_asks_for_a_generation_counts_as_there_for_a_moment() -> None:
+    """Until it has found the log: the last reader here may leave meanwhile."""
+    pair = pair_of(whole("Hello", Gate()))
+    here = pair.here.post()
+    reader = reading(here)
+    pair.mirrored()
+    [flight] = pair.here.core.flights._all.values()  # noqa: SLF001 - there is one
+    pair.there.core.exchange.ask_for(flight.stream.id, pair.here.core.exchange.inbox)
+    settle()
+    pair.here.delete(here.stream)
+    settle()
+    assert reader.get()[-1]["reason"] == "cancelled"
+    assert len(pair.here.provider.open) == 1
+    pair.passes(ASKED_S + 1)
+    assert pair.here.provider.open == []
+
+
+def test_of_two_that_were_prepared_at_once_one_is_given_back() -> None:
+    """Planning may take a moment, in which another stream has planned the same."""
+    given_back: list[str] = []
+
+    class Prepared:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def dismiss(self) -> None:
+            given_back.append(self.name)
+
+    def flight(name: str) -> Flight:
+        stream = Stream(id=name, owner="me", use_case="echo", model="m", clock=FakeClock())
+        maker: Any = Prepared(name)
+        return Flight(key="k", stream=stream, input_tokens=1, deadline_s=9, maker=maker)
+
+    flights = Flights(Pair().here.core.flights.cache, None)
+    first = flights.add(flight("first"), 0)
+    assert flights.add(flight("second"), 0) is first
+    assert given_back == ["second"]
