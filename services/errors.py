@@ -262,6 +262,7 @@ class RateLimited(GlossError):
         "The key has started as many streams in a minute, or has as many open, as it may (member `limit`). "
         "Member `retry_after_s` says when to try again; `RateLimit` in answers tells what is left."
     )
+    come_back_s = 1  # where nobody knows better
 
     def __init__(self, detail: str = "", *, told: Mapping[str, str] | None = None, **members: object) -> None:
         """Keep the fields in which an answer tells the limits."""

@@ -24,20 +24,19 @@ PROMISED_S = 5
 EVENTS = "application/x-ndjson"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def service(
-    upstream: Upstream, redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+    upstream: Upstream, own_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """Two workers over a store that has a key."""
-    redis.ask("FLUSHALL")
-    make_key("NAME=another", REDIS_URL=redis.url)
+    """Two workers over a store that has a key, and is nobody else's: they would be asked for it too."""
+    make_key("NAME=another", REDIS_URL=own_redis.url)
     with serving(
         tmp_path_factory.mktemp("revoked"),
         OPENAI_BASE_URL=upstream.base_url,
         OPENAI_API_KEY="sk-of-the-tests",
         GLOSS_MODEL="paced:100000:20",
         GLOSS_MODELS="*",
-        REDIS_URL=redis.url,
+        REDIS_URL=own_redis.url,
         WEB_CONCURRENCY="2",
     ) as running:
         yield running
@@ -63,9 +62,9 @@ def goodbye(peer: ClientConnection) -> tuple[int, int]:
     return status, closed.value.rcvd.code
 
 
-def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, redis: RedisServer) -> None:
+def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, own_redis: RedisServer) -> None:
     """Streams and sockets in both processes, within five seconds; and it opens nothing more."""
-    key = make_key("NAME=web", REDIS_URL=redis.url)[-1]
+    key = make_key("NAME=web", REDIS_URL=own_redis.url)[-1]
     headers = {"Authorization": f"Bearer {key}"}
     with ExitStack() as opened:
         clients = [opened.enter_context(service.connect()) for _ in range(6)]  # so that both have some
@@ -74,7 +73,7 @@ def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, redis: RedisServ
             client.post("/v1/relay", asking("paced:100000:20"), accept=EVENTS, **headers)
             assert client.head().status == 200
             assert b'"type":"text"' in client.until(b'"type":"text"')
-        make_key(f"REVOKE={key.split('_')[1]}", REDIS_URL=redis.url)
+        make_key(f"REVOKE={key.split('_')[1]}", REDIS_URL=own_redis.url)
         until = time.monotonic() + PROMISED_S
         ends = [json.loads(client.chunks().splitlines()[-1]) for client in clients]
         goodbyes = [goodbye(peer) for peer in sockets]
