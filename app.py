@@ -201,6 +201,7 @@ def _ledger(settings: Settings, clock: Clock, store: Store, *, alone: bool) -> L
         deployment=Account("deployment", quota),
         keeps_on=alone or settings.quotas_open,  # who is alone counts right alone
         kept_s=settings.usage_days * DAY_S,
+        call_s=settings.store_call_s,
     )
 
 

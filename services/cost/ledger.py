@@ -18,6 +18,7 @@ from gevent.event import Event as Signal
 from gevent.lock import RLock
 
 from services.cost.accounts import Account
+from services.cost.asking import Asking
 from services.cost.batches import Batch, Later, all_used
 from services.cost.history import LOST, filed_if_lost
 from services.cost.paying import Label, Payer, State
@@ -52,7 +53,8 @@ class Ledger:
     """One process's part in it.
 
     ``keeps_on`` tells what becomes of limits while the store is away: this process counts by itself,
-    or refuses to begin what is limited. ``kept_s`` is how long the history is kept.
+    or refuses to begin what is limited. ``kept_s`` is how long the history is kept, ``call_s`` how long
+    one call of the store may take.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -65,8 +67,10 @@ class Ledger:
         deployment: Account,
         keeps_on: bool,
         kept_s: float,
+        call_s: float = 0.0,
     ) -> None:
         self._store = store
+        self._asking = Asking(store, call_s)
         self._now = now
         self._sleep = sleep
         self._deployment = deployment
@@ -121,7 +125,7 @@ class Ledger:
         sums = (*(one for _, one in pairs), *(Sum(*place, self._kept_s, *each) for place, each in lost))
         hold = Hold(reservation.name, sums, reservation.lasts_s, wanted.least, wanted.most)
         try:
-            [answer] = self._store.reserve([hold])
+            answer = self._asking.reserve(hold)
         except StoreDownError:
             answer = self._hold_alone(reservation, hold)
         else:

@@ -4,6 +4,7 @@ Who asks begins it; greenlets that are nobody's request wait as long as each cal
 is not begun that could outlast what is left: cut short, it would look like a server that is down.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,17 +31,23 @@ def is_fresh() -> bool:
     return left is None or left >= FRESH * _whole.get()
 
 
+def left() -> float:
+    """Return how long this greenlet may still wait; for ever, where it is nobody's request."""
+    left_s = _left.get()
+    return math.inf if left_s is None else left_s
+
+
 @contextmanager
 def spent(most_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> Iterator[None]:
     """Count a call that takes ``most_s`` at most; raises StoreDownError where it is not to be begun."""
-    left = _left.get()
-    if left is None:
+    left_s = _left.get()
+    if left_s is None:
         yield
         return
-    if left < most_s:
+    if left_s < most_s:
         raise StoreDownError("this request has waited for it long enough")
     began = monotonic()
     try:
         yield
     finally:
-        _left.set(left - (monotonic() - began))
+        _left.set(left_s - (monotonic() - began))
