@@ -118,7 +118,10 @@ def _one(service: Service, named: str, started: threading.Barrier) -> tuple[str,
             head, lines = client.post("/v1/relay", body, accept="application/x-ndjson").answer()
         except (BrokenOffError, OSError):
             return "cut", 0
-    last = json.loads(lines.strip().splitlines()[-1] if head.status == 200 else lines)
+    try:
+        last = json.loads(lines.strip().splitlines()[-1] if head.status == 200 else lines)
+    except (ValueError, IndexError):  # a worker that died in the middle of its answer
+        return f"{head.status} without an end", 0
     if head.status != 200:
         return f"{head.status} {last['type'].removeprefix('/problems/')}", 0
     usage = last["usage"]
