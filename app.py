@@ -22,6 +22,7 @@ from services.settings import Settings, SettingsError, read
 from services.state import patience
 from services.state.choice import choose
 from services.state.store import Shared, Store
+from services.state.trouble import Trouble
 from services.streams.capacity import Capacity
 from services.streams.caps import input_cap, server_limits
 from services.streams.claims import Claims
@@ -29,6 +30,7 @@ from services.streams.clock import Clock, GeventClock
 from services.streams.core import Core
 from services.streams.drain import Drain
 from services.streams.handover import let_go_later, lose
+from services.streams.levels import Levels
 from services.streams.models import Model, Models
 from services.streams.registry import Streams
 from services.streams.resources import Resources, bounds
@@ -39,10 +41,13 @@ from services.streams.slots import Slots
 from services.streams.takeover import take_over
 from services.streams.use_case import UseCase
 from services.telemetry import setup_logging
+from services.telemetry.metrics import Metrics
+from services.telemetry.pulse import Pulse
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
 from services.web.keys import Keys, parse_keys
+from services.web.metrics import MetricsRoute
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems
@@ -78,21 +83,25 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     keys = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
     models = _models(settings, provider, fall_backs, clock)
+    metrics = Metrics(folder=settings.metrics_folder, known=models.is_named)
+    trouble: Trouble | None = None
     if store is None:
         chosen = choose(settings)
-        store, shared = chosen.store, chosen.shared
+        store, shared, trouble = chosen.store, chosen.shared, chosen.trouble
         log.info(chosen.told)
-    core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared)
+    core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared, metrics)
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
     app = Flask("gloss", static_folder=None)
     app.extensions["gloss"] = core  # the server's worker asks for it
-    install_problems(app)
+    app.extensions["gloss.pulse"] = _pulse(core, trouble)
+    install_problems(app, metrics)
     app.before_request(lambda: patience.begin(settings.store_call_s))
     install_doors(app, Doors.of(settings))
     read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
     app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
+    app.register_blueprint(MetricsRoute(metrics, settings).blueprint())
     app.register_blueprint(WebSocketRoute(core, keys, read_tokens).blueprint())
     app.register_blueprint(
         pages_blueprint(
@@ -114,6 +123,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
     clock: Clock,
     store: Store,
     shared: Shared | None,
+    metrics: Metrics,
 ) -> Core:
     exchange = Exchange(
         store,
@@ -143,8 +153,19 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         exchange=exchange,
         drain=Drain(),
         capacity=_capacity(settings, clock, relieve=streams.shed),
+        metrics=metrics,
     )
     return core
+
+
+def _pulse(core: Core, trouble: Trouble | None) -> Pulse:
+    """Return what the server's worker runs beside its streams."""
+    return Pulse(
+        core.metrics,
+        monotonic=core.clock.monotonic,
+        sleep=core.clock.sleep,
+        levels=Levels(core, trouble, version=VERSION),
+    )
 
 
 def _capacity(settings: Settings, clock: Clock, *, relieve: Callable[[], None]) -> Capacity:
@@ -229,9 +250,10 @@ def __getattr__(name: str) -> Flask:
     """Make ``app`` from the environment when a server asks for it."""
     if name != "app":
         raise AttributeError(name)
-    setup_logging()
+    settings = read()
+    setup_logging(settings.log)
     try:
-        app = create_app(read())
+        app = create_app(settings)
     except ValueError as error:
         raise SystemExit(f"Gloss cannot start. {error}") from None
     tokens.warm()

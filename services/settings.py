@@ -6,7 +6,7 @@ file's caps; ``Settings.named`` tells the two apart. README's table is made from
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -126,6 +126,21 @@ class Settings(BaseSettings):
     )
     cors_origins: Words = setting(
         (), "GLOSS_CORS_ORIGINS", "Comma-separated origins whose pages may call, exact."
+    )
+
+    # What the operator sees
+    metrics_key: SecretStr | None = setting(
+        None,
+        "GLOSS_METRICS_KEY",
+        "Opens /metrics, as a Bearer token. Unset: open on loopback where there are no keys, else shut.",
+    )
+    metrics_folder: Path | None = setting(
+        None,
+        "PROMETHEUS_MULTIPROC_DIR",
+        "Where workers keep their figures together; gunicorn.conf.py makes one, in memory where it can.",
+    )
+    log: Literal["auto", "json", "words"] = setting(
+        "auto", "GLOSS_LOG", "A JSON object a line, or words for people: these only on a terminal."
     )
 
     # What one request may weigh

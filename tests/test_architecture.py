@@ -33,6 +33,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "genai_prices": ("services/cost/prices.py",),
     "redis": ("services/state/lines.py",),
     "itsdangerous": ("services/web/tokens.py",),
+    "prometheus_client": ("services/telemetry/metrics.py",),
     "jinja2": ("services/prompting.py",),
     "pydantic_settings": ("services/settings.py",),
     "pydantic": (

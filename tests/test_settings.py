@@ -60,6 +60,7 @@ def test_every_limit_is_named_after_its_variable() -> None:
         "OPENAI_BASE_URL",
         "XDG_CACHE_HOME",
         "REDIS_URL",
+        "PROMETHEUS_MULTIPROC_DIR",
     }
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias)

@@ -14,6 +14,7 @@ from services.streams.retry import Retry
 from services.streams.sessions import Sessions
 from services.streams.sharing.exchange import Exchange
 from services.streams.use_case import UseCase
+from services.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Core:
     exchange: Exchange
     drain: Drain
     capacity: Capacity
+    metrics: Metrics
 
     @property
     def unfinished(self) -> bool:

@@ -70,7 +70,7 @@ class Making:
 
         ``before`` is what another process had of it.
         """
-        calls = _calls(self.core, self.use_case, self.model, self.limits, pen.tell)
+        calls = _calls(self, pen.tell)
         if before is not None:
             calls.before = before
             before.count(calls.terms.tally)
@@ -101,18 +101,17 @@ def _planner(core: Core, use_case: UseCase, model: Model, limits: Limits, *, own
     )
 
 
-def _calls(
-    core: Core, use_case: UseCase, model: Model, limits: Limits, emit: Callable[[Event], None]
-) -> Calls:
-    settings = core.settings
+def _calls(making: Making, emit: Callable[[Event], None]) -> Calls:
+    core, settings = making.core, making.core.settings
     terms = Terms(
-        models=core.models.route(model),
+        models=core.models.route(making.model),
         clock=core.clock,
         silences=Silences(first_s=settings.first_text_s, between_s=settings.between_text_s),
         retry=core.retry,
-        allowance=Allowance(limits.max_output_tokens),
-        tally=Tally(model.price),
+        allowance=Allowance(making.limits.max_output_tokens),
+        tally=Tally(making.model.price),
         emit=emit,
-        recovers=use_case.recovers,
+        recovers=making.use_case.recovers,
+        course=making.stream.course,
     )
     return Calls(terms=terms, parallel=settings.parallel_calls, most=settings.max_calls)

@@ -34,6 +34,7 @@ def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> 
             **_stream_paths(),
             **_session_paths(),
             **_socket_paths(),
+            **_metrics_paths(),
             **_public_paths(),
         },
         "components": {
@@ -124,6 +125,17 @@ def _socket_paths() -> Json:
     opened = {"101": {"description": "A WebSocket: ops go out, events come back with the `ref` of their op"}}
     return {
         "/v1/ws": {"get": _operation("open-websocket", "Several streams over one WebSocket", opened, SOCKET)},
+    }
+
+
+def _metrics_paths() -> Json:
+    told = {"200": _text_response("Figures of all processes, for Prometheus", "text/plain")}
+    return {
+        "/metrics": {
+            "get": _operation(
+                "metrics", "Figures for Prometheus; a key of their own opens them", told, PRIVATE
+            )
+        }
     }
 
 

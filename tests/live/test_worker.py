@@ -536,7 +536,7 @@ def test_a_stream_without_readers_ends_before_the_process(upstream: Upstream, tm
         assert ends(idle)
         assert upstream.journal(model, ended=1)[0]["ended"] == "upstream"
         assert service.process.wait(30) == 0
-    assert "reason=stop" in service.log
+    assert '"reason":"stop"' in service.log
 
 
 def test_what_does_not_end_is_cut(upstream: Upstream, tmp_path: Path) -> None:
@@ -546,7 +546,7 @@ def test_what_does_not_end_is_cut(upstream: Upstream, tmp_path: Path) -> None:
             stop.running.chunks()
         assert stop.service.process.wait(30) == 0
     assert "grace time is over" in stop.service.log
-    assert "reason=disconnected" in stop.service.log
+    assert '"reason":"disconnected"' in stop.service.log
     assert "SIGKILL" not in stop.service.log
 
 

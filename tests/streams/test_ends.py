@@ -504,7 +504,10 @@ def test_a_provider_is_heard_to_its_very_end() -> None:
 
 @pytest.mark.parametrize(
     ("says", "told"),
-    [(whole("Hello"), "reason=stop"), ((ProviderRejected(),), "problem=/problems/provider-rejected")],
+    [
+        (whole("Hello"), "reason=stop {used} first_text_ms=0 total_ms=0 texts=1"),
+        ((ProviderRejected(),), "problem=provider-rejected {used} total_ms=0 texts=0"),
+    ],
 )
 def test_every_end_is_one_line_of_the_log(says: tuple, told: str, caplog: pytest.LogCaptureFixture) -> None:
     """Which stream, which use case and model, how it ended, what it took: no words of anybody's."""
@@ -514,8 +517,8 @@ def test_every_end_is_one_line_of_the_log(says: tuple, told: str, caplog: pytest
         usage = reply.events()[-1]["usage"]
     (line,) = (record.getMessage() for record in caplog.records)
     events = stage.get(reply.stream, path="/status").json()["last_id"]
+    used = " ".join(f"gen_ai.usage.{kind}={usage[kind]}" for kind in ("input_tokens", "output_tokens"))
     assert line == (
-        f"stream ended stream={reply.stream} use_case=echo gen_ai.request.model=scripted {told}"
-        f" gen_ai.usage.input_tokens={usage['input_tokens']}"
-        f" gen_ai.usage.output_tokens={usage['output_tokens']} events={events}"
+        f"stream ended stream={reply.stream} use_case=echo gen_ai.request.model=scripted key=anonymous"
+        f" {told.format(used=used)} events={events} readers=1"
     )

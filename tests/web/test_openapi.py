@@ -13,13 +13,16 @@ from pydantic import create_model
 from services.errors import GlossError, UpgradeRequired
 from services.events import Event, Finish, Notice, Start, Text, Timing, Usage, to_line
 from services.streams.use_case import Input, UseCase, one_call
+from services.telemetry.metrics import Metrics
 from services.web.keys import Keys
+from services.web.metrics import MetricsRoute
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems, problem_response
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
 from services.web.ws.route import WebSocketRoute
+from tests.streams.stage import stage_settings
 from tests.web.test_pages import CLIENT, USE_CASE
 
 
@@ -58,9 +61,10 @@ def operations():
 def routes():
     """Every route of the app, as the document writes it."""
     app = Flask(__name__, static_folder=None)
-    install_problems(app)
+    install_problems(app, Metrics())
     app.register_blueprint(StreamRoutes(None, USE_CASES, Keys(), None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
+    app.register_blueprint(MetricsRoute(Metrics(), stage_settings()).blueprint())
     app.register_blueprint(WebSocketRoute(None, Keys(), None).blueprint())
     app.register_blueprint(
         pages_blueprint(CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi={})

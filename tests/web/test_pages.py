@@ -9,6 +9,7 @@ from flask import Flask
 from services.events import Event
 from services.settings import Settings
 from services.streams.use_case import Input, UseCase, one_call
+from services.telemetry.metrics import Metrics
 from services.web.doors import Doors, install_doors
 from services.web.keys import new_key
 from services.web.openapi import document
@@ -56,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 def app(client: Path, *, ready: dict[str, bool] | None = None, chosen: Settings | None = None) -> Flask:
     made, use_cases = Flask(__name__, static_folder=None), {USE_CASE.name: USE_CASE}
     install_doors(made, Doors.of(chosen or settings()))
-    install_problems(made)
+    install_problems(made, Metrics())
     made.register_blueprint(
         pages_blueprint(
             client,

@@ -105,6 +105,11 @@ class Publisher:
         """Tell whether there are logs whose end is not stored, and which nobody else goes on with."""
         return bool(self._open)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many logs are to be stored, or stored further."""
+        return len(self._changed)
+
     def publish(self, publication: Publication) -> None:
         """Store this log from now on, until its end is stored."""
         self._open[publication.stream.id] = publication
