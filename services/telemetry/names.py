@@ -33,7 +33,7 @@ COST = "gloss.cost_usd"
 RETRIES = "gloss.retries"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # each is itself: they are looked up by it
 class Metric:
     """One figure; ``together`` is for gauges, ``buckets`` are upper bounds of a histogram."""
 

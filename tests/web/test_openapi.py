@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from services.web.pages import pages_blueprint
 from services.web.problems import install_problems, problem_response
 from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
+from services.web.usage_history import UsageHistory
 from services.web.ws.route import WebSocketRoute
 from tests.streams.stage import stage_settings
 from tests.web.test_pages import CLIENT, USE_CASE
@@ -65,6 +67,9 @@ def routes():
     app.register_blueprint(StreamRoutes(None, USE_CASES, Keys(), None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
     app.register_blueprint(MetricsRoute(Metrics(), stage_settings()).blueprint())
+    app.register_blueprint(
+        UsageHistory(history=None, keys=Keys(), settings=stage_settings(), today=date.today).blueprint()
+    )
     app.register_blueprint(WebSocketRoute(None, Keys(), None).blueprint())
     app.register_blueprint(
         pages_blueprint(CLIENT, use_cases=USE_CASES, limits=lambda _: {}, ready=dict, openapi={})
@@ -124,6 +129,7 @@ def test_private_routes_ask_for_a_key():
     free = {path for path, _, operation in operations() if operation.get("security") == []}
     assert free == {
         "/",
+        "/usage",
         "/assets/{name}",
         "/healthz",
         "/readyz",
