@@ -54,6 +54,7 @@ LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: $(DEV)  ## pin requirements*.txt anew from requirements*.in (UPGRADE=1 takes newer releases)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements-otel.in --constraint requirements.txt --output-file requirements-otel.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements-embedded.in --output-file requirements-embedded.txt
 

@@ -43,6 +43,8 @@ from services.streams.use_case import UseCase
 from services.telemetry import setup_logging
 from services.telemetry.metrics import Metrics
 from services.telemetry.pulse import Pulse
+from services.telemetry.traces import Traces
+from services.telemetry.traces import traces as traces_of
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
@@ -73,6 +75,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     clock: Clock | None = None,
     store: Store | None = None,
     shared: Shared | None = None,
+    traces: Traces | None = None,
 ) -> Flask:
     """Put the service together; ``shared`` is the store once more where other processes see it.
 
@@ -89,7 +92,17 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
         chosen = choose(settings)
         store, shared, trouble = chosen.store, chosen.shared, chosen.trouble
         log.info(chosen.told)
-    core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared, metrics)
+    core = _core(
+        settings,
+        models,
+        use_cases,
+        prompting.load(prompts),
+        clock,
+        store,
+        shared,
+        metrics,
+        traces or traces_of(settings),
+    )
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
     app = Flask("gloss", static_folder=None)
@@ -124,6 +137,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
     store: Store,
     shared: Shared | None,
     metrics: Metrics,
+    traces: Traces,
 ) -> Core:
     exchange = Exchange(
         store,
@@ -154,6 +168,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         drain=Drain(),
         capacity=_capacity(settings, clock, relieve=streams.shed),
         metrics=metrics,
+        traces=traces,
     )
     return core
 

@@ -139,6 +139,15 @@ class Settings(BaseSettings):
         "PROMETHEUS_MULTIPROC_DIR",
         "Where workers keep their figures together; gunicorn.conf.py makes one, in memory where it can.",
     )
+    otel_endpoint: str | None = setting(
+        None,
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "A collector for traces (`pip install -r requirements-otel.txt`); other OTEL_* hold too.",
+    )
+    otel_traces_endpoint: str | None = setting(
+        None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same for traces alone, with its whole path."
+    )
+    otel_service_name: str = setting("gloss", "OTEL_SERVICE_NAME", "What traces call the service.")
     log: Literal["auto", "json", "words"] = setting(
         "auto", "GLOSS_LOG", "A JSON object a line, or words for people: these only on a terminal."
     )

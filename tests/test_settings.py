@@ -61,6 +61,9 @@ def test_every_limit_is_named_after_its_variable() -> None:
         "XDG_CACHE_HOME",
         "REDIS_URL",
         "PROMETHEUS_MULTIPROC_DIR",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_SERVICE_NAME",
     }
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias)

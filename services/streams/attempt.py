@@ -16,9 +16,7 @@ from services.streams.hearing import Hearing, Silences
 from services.streams.models import Model
 from services.streams.retry import Retry
 from services.streams.route import Planned, Route
-from services.telemetry.ends import Course
-
-WHOLE, STOPPED = "whole", "stopped"  # beside a problem's slug
+from services.telemetry.ends import STOPPED, WHOLE, Course, Request
 
 
 @dataclass(kw_only=True, eq=False)
@@ -84,7 +82,7 @@ class Attempt:
         """Ask, and yield the text; raises ProviderFailure."""
         terms = self._terms
         hearing = Hearing(terms.clock, terms.silences, terms.notice)
-        free, outcome = False, STOPPED
+        free, outcome, began = False, STOPPED, terms.clock.monotonic()
         terms.running.add(self)
         try:
             with closing(self.model.provider.stream(self.planned.request)) as values:
@@ -102,7 +100,7 @@ class Attempt:
         finally:
             hearing.close()
             terms.running.discard(self)
-            terms.course.attempt(self.model.name, outcome)
+            terms.course.asked(self._request(outcome, hearing.done, began))
             if not free:
                 self._account(hearing.done)
 
@@ -113,6 +111,14 @@ class Attempt:
         if fits and self._keeps:
             self.said.append(fits)
         return fits
+
+    def _request(self, outcome: str, done: llm.Done | None, began: float) -> Request:
+        tokens = done.tokens if done and done.tokens else self.counted
+        return Request(
+            model=self.model.name, outcome=outcome, reason=self.reason,
+            began=began, ended=self._terms.clock.monotonic(),
+            input_tokens=tokens.input, output_tokens=tokens.output,
+        )  # fmt: skip
 
     def _account(self, done: llm.Done | None) -> None:
         if done and done.tokens:

@@ -15,6 +15,7 @@ from services.streams.sessions import Sessions
 from services.streams.sharing.exchange import Exchange
 from services.streams.use_case import UseCase
 from services.telemetry.metrics import Metrics
+from services.telemetry.traces import Traces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Core:
     drain: Drain
     capacity: Capacity
     metrics: Metrics
+    traces: Traces
 
     @property
     def unfinished(self) -> bool:

@@ -12,6 +12,7 @@ from services.streams.stream import Stream
 from services.streams.use_case import Turn
 from services.telemetry import fields
 from services.telemetry.ends import Ended
+from services.telemetry.traces import Moment
 
 log = logging.getLogger("gloss.stream")
 
@@ -34,6 +35,7 @@ def ended(core: Core, stream: Stream, session: Session | None, sent: Mapping[str
         core.sessions.end_turn(session.id, turn, state)
     went = _went(core, stream)
     went.count(core.metrics)
+    core.traces.ended(went, Moment(wall=core.clock.now(), monotonic=core.clock.monotonic()))
     log.info("stream ended %s", fields(went.fields()))
 
 
@@ -46,6 +48,7 @@ def _went(core: Core, stream: Stream) -> Ended:
         key=stream.owner.partition("/")[0],  # what follows is the caller's own name for somebody
         reason=end.reason if isinstance(end, Finish) else None,
         problem=end.problem["type"].rpartition("/")[2] if isinstance(end, Error) else None,
+        whole=stream.whole,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cached_input_tokens=usage.cached_input_tokens,

@@ -74,6 +74,7 @@ class Making:
         if before is not None:
             calls.before = before
             before.count(calls.terms.tally)
+        self.stream.course.keeps = self.core.traces.most_spans
         self.stream.usage, self.stream.at_cap = calls.usage, lambda: calls.terms.allowance.reached
         return Producer(
             stream=self.stream, pen=pen, transform=self.transform, calls=calls, plan=self.planner.plan,

@@ -6,13 +6,34 @@ from decimal import Decimal
 from services.telemetry import names
 from services.telemetry.metrics import Metrics
 
+WHOLE, STOPPED = "whole", "stopped"  # how a request to a provider went, where it met with no problem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One request to a provider; ``outcome`` is WHOLE, STOPPED (by us) or a problem's slug."""
+
+    model: str
+    outcome: str
+    reason: str | None
+    began: float
+    ended: float
+    input_tokens: int
+    output_tokens: int
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it met with a problem."""
+        return self.outcome not in {WHOLE, STOPPED}
+
 
 @dataclass(kw_only=True, slots=True)
 class Course:
     """What the making of a stream comes to; times are by the monotonic clock.
 
     Kept per piece of text as plain additions: a histogram would cost each piece more than its text.
-    ``outcomes`` counts requests to providers by model and by how they went.
+    ``outcomes`` counts requests to providers by model and by how they went; of the first ``keeps``
+    all is kept.
     """
 
     began: float = 0.0
@@ -24,6 +45,8 @@ class Course:
     retries: int = 0
     fall_backs: int = 0
     outcomes: dict[tuple[str, str], int] = field(default_factory=dict)
+    keeps: int = 0
+    requests: list[Request] = field(default_factory=list)
 
     def text(self, now: float) -> None:
         """Note a piece of text."""
@@ -34,9 +57,12 @@ class Course:
         self.last_text = now
         self.texts += 1
 
-    def attempt(self, model: str, outcome: str) -> None:
+    def asked(self, request: Request) -> None:
         """Note a request to a provider that has come to its end."""
-        self.outcomes[model, outcome] = self.outcomes.get((model, outcome), 0) + 1
+        how = (request.model, request.outcome)
+        self.outcomes[how] = self.outcomes.get(how, 0) + 1
+        if len(self.requests) < self.keeps:
+            self.requests.append(request)
 
     @property
     def first_text_s(self) -> float | None:
@@ -53,7 +79,10 @@ class Course:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """One stream: ``reason`` where the end was meant, ``problem`` (a slug) where it was not."""
+    """One stream: ``reason`` where the end was meant, ``problem`` (a slug) where it was not.
+
+    ``whole`` if the answer is complete, or as long as its caller asked for.
+    """
 
     stream: str
     use_case: str
@@ -61,6 +90,7 @@ class Ended:
     key: str
     reason: str | None
     problem: str | None
+    whole: bool
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int

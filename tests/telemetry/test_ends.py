@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.telemetry.ends import Course, Ended
+from services.telemetry.ends import Course, Ended, Request
 from services.telemetry.metrics import Metrics
 from tests.telemetry.reading import total
 
+REQUEST = Request(
+    model="m", outcome="whole", reason="stop", began=0.0, ended=1.0, input_tokens=9, output_tokens=2
+)
 KIND = "gen_ai_token_type"
 ENDED = Ended(
-    stream="s", use_case="translate", model="m", key="k", reason="stop", problem=None,
+    stream="s", use_case="translate", model="m", key="k", reason="stop", problem=None, whole=True,
     input_tokens=100, output_tokens=20, cached_input_tokens=64, reasoning_tokens=0,
     cost_usd=Decimal("0.0001"), estimated=False, from_cache=False, total_s=3.0, events=12,
     course=Course(),
@@ -96,7 +99,7 @@ def test_attempts_are_counted_by_how_they_went() -> None:
     """With the model that was asked, which a fall-back's is not the stream's."""
     went = Course(retries=1, fall_backs=1)
     for model, outcome in (("m", "provider-error"), ("m", "provider-error"), ("other-m", "whole")):
-        went.attempt(model, outcome)
+        went.asked(replace(REQUEST, model=model, outcome=outcome))
     said = exposed(replace(ENDED, course=went))
     by = {"gen_ai_request_model": "m", "outcome": "provider-error"}
     assert total(said, "gloss_provider_attempts_total", **by) == 2
