@@ -36,6 +36,7 @@ class Database:
         self._busy_s = busy_s
         self._thread = ThreadPool(1)
         self.trouble = Trouble()
+        self._changes_fail = False  # on a full disk what is stored can still be read
         try:
             self._db = self._thread.apply(partial(_open, path, busy_s, connect))
         except (sqlite3.Error, OSError) as error:
@@ -54,7 +55,7 @@ class Database:
             self.trouble.failures += 1
             self.trouble.down = True
             raise StoreDownError(str(error)) from error
-        self.trouble.down = False
+        self.trouble.down = self._changes_fail
         return done
 
     def change(self, job: Callable[[Connection], T]) -> T:
@@ -70,7 +71,13 @@ class Database:
                     db.execute("ROLLBACK")
             return done
 
-        return self.ask(change)
+        try:
+            done = self.ask(change)
+        except StoreDownError:
+            self._changes_fail = True
+            raise
+        self._changes_fail = self.trouble.down = False
+        return done
 
     def close(self) -> None:
         """Close the file, and end the thread."""

@@ -58,6 +58,17 @@ def workers(service: Service) -> list[int]:
     return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", service.log)]
 
 
+def figures_of(worker: int) -> Path:
+    """The folder that a worker has its figures in."""
+    maps = Path(f"/proc/{worker}/maps").read_text().splitlines()
+    [folder] = {line.split()[-1].rpartition("/")[0] for line in maps if "gloss-metrics-" in line}
+    return Path(folder)
+
+
+def gauges(folder: Path, worker: int) -> list[Path]:
+    return list(folder.glob(f"gauge_*_{worker}.db"))
+
+
 def count(said: str) -> float:
     return total(said, "gloss_streams_ended_total", gloss_use_case="relay", reason="stop")
 
@@ -70,20 +81,19 @@ def test_any_worker_tells_what_all_have_counted(two: Service) -> None:
     said = scraped_until(two, lambda said: total(said, "gloss_processes") == 2)
     assert {count(scraped(two)) for _ in range(8)} == {8}
     assert total(said, "gen_ai_server_time_to_first_token_seconds_count") == 8
-    os.kill(workers(two)[0], signal.SIGKILL)
-    scraped_until(two, lambda _: len(workers(two)) == 3)
+    killed = workers(two)[0]
+    os.kill(killed, signal.SIGKILL)
+    kept = figures_of(workers(two)[1])
+    said = scraped_until(two, lambda _: len(workers(two)) == 3 and gauges(kept, workers(two)[2]))
     said = scraped_until(two, lambda said: total(said, "gloss_processes") == 2)
     assert count(said) == 8
+    assert gauges(kept, killed) == []
 
 
 def test_nothing_of_a_deployment_is_left(two: Service) -> None:
     """The folder of the figures goes with the master."""
-    [folder] = {
-        line.split()[-1].rpartition("/")[0]
-        for line in Path(f"/proc/{workers(two)[0]}/maps").read_text().splitlines()
-        if "gloss-metrics-" in line
-    }
-    assert Path(folder).is_dir()
+    folder = figures_of(workers(two)[0])
+    assert folder.is_dir()
     two.process.terminate()
     two.process.wait(40)
-    assert not Path(folder).exists()
+    assert not folder.exists()
