@@ -20,7 +20,7 @@ from services.providers.addresses import addresses
 from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
 from services.state import patience
-from services.state.choice import choose
+from services.state.choice import Chosen, choose
 from services.state.store import Shared, Store
 from services.state.trouble import Trouble
 from services.streams.capacity import Capacity
@@ -86,35 +86,29 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     keys = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
     models = _models(settings, provider, fall_backs, clock)
-    metrics = Metrics(folder=settings.metrics_folder, known=models.is_named)
-    trouble: Trouble | None = None
-    if store is None:
-        chosen = choose(settings)
-        store, shared, trouble = chosen.store, chosen.shared, chosen.trouble
-        log.info(chosen.told)
+    chosen = choose(settings) if store is None else Chosen(store=store, shared=shared)
+    log.info(chosen.told)
     core = _core(
-        settings,
-        models,
-        use_cases,
-        prompting.load(prompts),
-        clock,
-        store,
-        shared,
-        metrics,
-        traces or traces_of(settings),
+        settings, models, use_cases, prompting.load(prompts), clock, chosen, traces or traces_of(settings)
     )
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
     app = Flask("gloss", static_folder=None)
     app.extensions["gloss"] = core  # the server's worker asks for it
-    app.extensions["gloss.pulse"] = _pulse(core, trouble)
-    install_problems(app, metrics)
+    app.extensions["gloss.pulse"] = _pulse(core, chosen.trouble)
+    install_problems(app, core.metrics)
     app.before_request(lambda: patience.begin(settings.store_call_s))
     install_doors(app, Doors.of(settings))
+    _add_routes(app, core, keys)
+    return app
+
+
+def _add_routes(app: Flask, core: Core, keys: Keys) -> None:
+    use_cases, settings = core.use_cases, core.settings
     read_tokens = app.extensions["gloss.tokens"] = _tokens(core, keys)
     app.register_blueprint(StreamRoutes(core, use_cases, keys, read_tokens).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, keys).blueprint())
-    app.register_blueprint(MetricsRoute(metrics, settings).blueprint())
+    app.register_blueprint(MetricsRoute(core.metrics, settings).blueprint())
     app.register_blueprint(WebSocketRoute(core, keys, read_tokens).blueprint())
     app.register_blueprint(
         pages_blueprint(
@@ -125,7 +119,6 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
             openapi=document(use_cases, version=VERSION, keyed=bool(keys)),
         )
     )
-    return app
 
 
 def _core(  # noqa: PLR0913, PLR0917 - the seams
@@ -134,15 +127,14 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
     use_cases: dict[str, UseCase],
     prompts: dict[str, Prompt],
     clock: Clock,
-    store: Store,
-    shared: Shared | None,
-    metrics: Metrics,
+    chosen: Chosen,
     traces: Traces,
 ) -> Core:
+    store = chosen.store
     exchange = Exchange(
         store,
         clock,
-        shared=shared,
+        shared=chosen.shared,
         retention_s=settings.retention_s,
         events=lambda name: use_cases[name].events if name in use_cases else (),
         count=lambda model, text: tokens.counter_of(model).count(text),
@@ -167,7 +159,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         exchange=exchange,
         drain=Drain(),
         capacity=_capacity(settings, clock, relieve=streams.shed),
-        metrics=metrics,
+        metrics=Metrics(folder=settings.metrics_folder, known=models.is_named),
         traces=traces,
     )
     return core

@@ -21,6 +21,7 @@ from services import settings as declared
 from services.launch.address import bind_host, netloc
 from services.telemetry import folder
 from services.web.server.connection import Limits
+from services.web.server.logger import Logger
 
 settings = declared.read()
 
@@ -54,9 +55,9 @@ timeout = 30
 max_requests = 0
 
 # Each connection may need two: the client's and the provider's; and some are for refusing others.
-# The rest is what a process has open besides: 25 when it is idle.
+# The rest is what a process has open besides: 29 when it is idle, four of them files of figures.
 DESCRIPTORS_PER_CONNECTION = 2.1
-OTHER_DESCRIPTORS = 64
+OTHER_DESCRIPTORS = 68
 
 # What Heroku's router allows at most; read tokens in URLs are far shorter.
 limit_request_line = 8190
@@ -65,6 +66,10 @@ limit_request_fields = 100
 
 # One encoding of frames: chunked HTTP/1.1. A proxy in front may speak HTTP/2 to browsers.
 http_protocols = "h1"
+
+# Its own lines look like the service's.
+Logger.form = settings.log
+logger_class = Logger
 
 # No header of a client may set the path or the prefix of a request.
 forwarder_headers = ""

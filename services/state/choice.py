@@ -33,7 +33,7 @@ class Chosen:
 
     store: Store
     shared: Shared | None
-    told: str
+    told: str = "State is where it was put."
     trouble: Trouble | None = None
 
 
