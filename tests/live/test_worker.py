@@ -405,7 +405,7 @@ def test_when_all_are_busy_others_are_told(upstream: Upstream, tmp_path: Path) -
             client = opened.enter_context(service.connect())
             head = client.post("/v1/relay", asking("fault/stall:3:busy"), NDJSON).head()
             (served if head.status == 200 else refused).append((client, head))
-        assert f" {len(served)} connections fit" in service.log
+        assert f'"event":"{len(served)} connections fit' in service.log
         assert {(head.status, head.headers["retry-after"]) for _, head in refused} == {(503, "1")}
         upstream.gate("busy")
         assert {events(client.chunks())[-1]["reason"] for client, _ in served} == {"stop"}
