@@ -168,8 +168,10 @@ function draw() {
   const found = parts();
   const empty = told.rows.length === 0;
   for (const id of ["chart", "parts", "by-day"]) $(id).hidden = empty;
-  showSums(told);
+  $("nothing").hidden = !empty;
+  $("sums").hidden = empty;
   if (empty) return;
+  showSums(told);
   const split = SPLITS[view.split].toLowerCase();
   $("chart-title").textContent = `${MEASURES[view.measure]} by day and ${split}`;
   $("parts-title").textContent = `By ${split}`;

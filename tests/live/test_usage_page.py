@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.cost.report import report
 from services.web.keys import new_key
 from services.web.pages import ASSETS
 from tests.live.page import CHROMIUM, PHONE, expect
@@ -15,6 +16,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
 ]
 APP = "tests.live.usage:app"
+NOTHING = {"from": "2026-11-01", "to": "2026-11-26", "by": ["day", "key"], **report([], ["day"])}
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,12 @@ def test_a_key_is_asked_for_until_one_opens_it(visit, tmp_path):
         expect(opened.text("#plot svg")).to_be_visible()
         opened.page.reload()
         expect(opened.text("#plot svg")).to_be_visible()
+
+
+def test_days_without_use_say_so(visit, deployed):
+    """Instead of a plot of nothing."""
+    opened = visit()
+    opened.page.route("**/v1/usage/history*", lambda route: route.fulfill(json=NOTHING))
+    opened.page.goto(f"{deployed.url}/usage")
+    expect(opened.text("#nothing")).to_be_visible()
+    expect(opened.text("#plot svg")).to_have_count(0)
