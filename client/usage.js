@@ -30,7 +30,12 @@ const VALUE = {
   streams: (row) => row.streams,
 };
 const WRITTEN = { cost: dollars, tokens: (n) => number.format(n), streams: (n) => number.format(n) };
-const ON_AXIS = { cost: (usd, most) => money[most === 0 || most >= 0.1 ? 0 : most >= 0.001 ? 1 : 2].format(usd), tokens: (n) => compact.format(n), streams: (n) => compact.format(n) };
+/** As many digits as the rules of an axis need to be told exactly; they divide its top by four. */
+const onAxis = (usd, top) => {
+  const exact = [2, 4].findIndex((digits) => Math.abs((top / 4) * 10 ** digits - Math.round((top / 4) * 10 ** digits)) < 1e-6);
+  return money.at(exact).format(usd); // none: the last, with most digits
+};
+const ON_AXIS = { cost: onAxis, tokens: (n) => compact.format(n), streams: (n) => compact.format(n) };
 
 const view = { days: "30", measure: "cost", split: "key" };
 let told = null;
