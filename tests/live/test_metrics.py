@@ -92,6 +92,7 @@ def test_any_worker_tells_what_all_have_counted(two: Service) -> None:
 
 def test_nothing_of_a_deployment_is_left(two: Service) -> None:
     """The folder of the figures goes with the master."""
+    scraped_until(two, lambda said: total(said, "gloss_processes") == 2)  # each has mapped its files
     folder = figures_of(workers(two)[0])
     assert folder.is_dir()
     two.process.terminate()
