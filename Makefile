@@ -14,7 +14,7 @@ DEV = .venv/.dev
 EMBEDDED = .venv/.embedded
 
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench demo-restart chaos fmt key lock
+.PHONY: help run test check bench demo-restart demo-operator chaos fmt key lock
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ bench: $(DEV)  ## measure; results are ratios within one run
 demo-restart: $(DEV)  ## restart and kill workers in mid-answer, before a browser (wants Redis and Chromium)
 	@$(IN_VENV) tests.demo_restart
 
+demo-operator: $(DEV)  ## a minute of a busy service, as its operator sees it (wants Redis, Chromium, Prometheus)
+	@$(IN_VENV) tests.demo_operator
+
 chaos: $(DEV)  ## break everything with a seed (SEED=1 MINUTES=4 FAULT=killed), and write docs/scorecard.md
 	@$(IN_VENV) tests.rig $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault $(FAULT))
 
@@ -55,6 +58,7 @@ LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: $(DEV)  ## pin requirements*.txt anew from requirements*.in (UPGRADE=1 takes newer releases)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements-otel.in --constraint requirements.txt --output-file requirements-otel.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements-embedded.in --output-file requirements-embedded.txt
 

@@ -15,6 +15,7 @@ from flask import Flask
 from services import prompting
 from services.cost import prices, tokens
 from services.cost.accounts import Account, Quota
+from services.cost.history import History
 from services.cost.ledger import Ledger
 from services.cost.price_file import read_prices
 from services.cost.prices import Prices
@@ -24,7 +25,7 @@ from services.providers.addresses import addresses
 from services.providers.openai import OpenAIProvider
 from services.settings import Settings, SettingsError, read
 from services.state import patience
-from services.state.choice import choose
+from services.state.choice import Chosen, choose
 from services.state.store import Shared, Store, StoreDownError
 from services.streams.answers.cache import Cache
 from services.streams.answers.elsewhere import Elsewhere
@@ -36,6 +37,7 @@ from services.streams.clock import Clock, GeventClock
 from services.streams.core import Core
 from services.streams.drain import Drain
 from services.streams.handover import let_go_later, lose
+from services.streams.levels import Levels
 from services.streams.models import Model, Models
 from services.streams.registry import Streams
 from services.streams.resources import Resources, bounds
@@ -46,6 +48,10 @@ from services.streams.slots import Slots
 from services.streams.takeover import take_over
 from services.streams.use_case import UseCase
 from services.telemetry import setup_logging
+from services.telemetry.metrics import Metrics
+from services.telemetry.pulse import Pulse
+from services.telemetry.traces import Traces
+from services.telemetry.traces import traces as traces_of
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
 from services.web.doors import Doors, check_open, install_doors
@@ -54,6 +60,7 @@ from services.web.entries import Entry
 from services.web.forgotten import Forgotten
 from services.web.grants import Grants
 from services.web.keys import Keys, parse_keys
+from services.web.metrics import MetricsRoute
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems
@@ -64,6 +71,7 @@ from services.web.streams import StreamRoutes
 from services.web.subjects import SubjectRoutes
 from services.web.tokens import Tokens
 from services.web.usage import UsageRoute
+from services.web.usage_history import UsageHistory
 from services.web.watch import Watch
 from services.web.ws.route import WebSocketRoute
 
@@ -85,6 +93,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     clock: Clock | None = None,
     store: Store | None = None,
     shared: Shared | None = None,
+    traces: Traces | None = None,
 ) -> Flask:
     """Put the service together; ``shared`` is the store once more where other processes see it.
 
@@ -94,29 +103,45 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     fixed = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
     models = _models(settings, provider, fall_backs, clock)
-    if store is None:
-        chosen = choose(settings)
-        store, shared = chosen.store, chosen.shared
-        log.info(chosen.told)
+    chosen = choose(settings) if store is None else Chosen(store=store, shared=shared)
+    log.info(chosen.told)
+    store = chosen.store
     signing = Signing(store, settings.secret.get_secret_value() if settings.secret else None)
     forgotten = Forgotten(store, now=clock.now, kept_s=settings.token_s)
     keys = _keys(fixed, store, clock, signing, forgotten)
     check_open(settings, keyed=bool(keys))
-    core = _core(settings, models, use_cases, prompting.load(prompts), clock, store, shared)
+    core = _core(
+        settings, models, use_cases, prompting.load(prompts), clock, chosen, traces or traces_of(settings)
+    )
     core.exchange.open(partial(take_over, core))
     core.drain.watch(partial(let_go_later, core))
     app = Flask("gloss", static_folder=None)
     app.extensions["gloss"] = core  # the server's worker asks for it
-    install_problems(app)
+    levels = Levels(core, chosen.trouble, version=VERSION)
+    app.extensions["gloss.pulse"] = _pulse(core, levels)
+    install_problems(app, core.metrics)
     app.before_request(lambda: patience.begin(settings.store_call_s))
     install_doors(app, Doors.of(settings, keys.__bool__))
-    entrance = _entrance(core, keys, signing, forgotten, shared)
+    entrance = _entrance(core, keys, signing, forgotten, chosen.shared)
     app.extensions["gloss.entrance"] = entrance  # and so it does for this
-    _register(app, core, use_cases, entrance)
+    _register(app, core, entrance)
+    _register_operator(app, core, keys, levels)
     return app
 
 
-def _register(app: Flask, core: Core, use_cases: dict[str, UseCase], entrance: Entrance) -> None:
+def _register_operator(app: Flask, core: Core, keys: Keys, levels: Levels) -> None:
+    """Give the routes for whoever runs the service."""
+    history = History(core.exchange.store, core.ledger.flush)
+    figures = MetricsRoute(core.metrics, core.settings, keyed=keys.__bool__, refresh=levels.reserved)
+    app.register_blueprint(figures.blueprint())
+    used = UsageHistory(
+        history=history, keys=keys, settings=core.settings, today=lambda: core.clock.now().date()
+    )
+    app.register_blueprint(used.blueprint())
+
+
+def _register(app: Flask, core: Core, entrance: Entrance) -> None:
+    use_cases = core.use_cases
     app.register_blueprint(StreamRoutes(core, use_cases, entrance).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, entrance.keys).blueprint())
     app.register_blueprint(SubjectRoutes(core, use_cases, entrance).blueprint())
@@ -153,9 +178,10 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
     use_cases: dict[str, UseCase],
     prompts: dict[str, Prompt],
     clock: Clock,
-    store: Store,
-    shared: Shared | None,
+    chosen: Chosen,
+    traces: Traces,
 ) -> Core:
+    store, shared = chosen.store, chosen.shared
     exchange = Exchange(
         store,
         clock,
@@ -187,6 +213,8 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         capacity=_capacity(settings, clock, relieve=streams.shed),
         ledger=_ledger(settings, clock, store, alone=shared is None),
         flights=flights,
+        metrics=Metrics(folder=settings.metrics_folder, known=models.is_named),
+        traces=traces,
     )
     return core
 
@@ -212,6 +240,16 @@ def _cache(settings: Settings, store: Store, clock: Clock) -> Cache:
         total_bytes=settings.cache_bytes,
         bucket_bytes=settings.cache_bucket_bytes,
         kept_s=settings.cache_s,
+    )
+
+
+def _pulse(core: Core, levels: Levels) -> Pulse:
+    """Return what the server's worker runs beside its streams."""
+    return Pulse(
+        core.metrics,
+        monotonic=core.clock.monotonic,
+        sleep=core.clock.sleep,
+        levels=levels,
     )
 
 
@@ -306,9 +344,10 @@ def __getattr__(name: str) -> Flask:
     """Make ``app`` from the environment when a server asks for it."""
     if name != "app":
         raise AttributeError(name)
-    setup_logging()
+    settings = read()
+    setup_logging(settings.log)
     try:
-        app = create_app(read())
+        app = create_app(settings)
     except ValueError as error:
         raise SystemExit(f"Gloss cannot start. {error}") from None
     tokens.warm()

@@ -8,8 +8,10 @@ imports anything of ours, and what was imported earlier would keep the blocking 
 """
 
 import gc
+import os
 import resource
 import sys
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -17,9 +19,14 @@ from gunicorn.arbiter import Arbiter
 
 from services import settings as declared
 from services.launch.address import bind_host, netloc
+from services.telemetry import folder
 from services.web.server.connection import Limits
+from services.web.server.logger import Logger
 
 settings = declared.read()
+
+# prometheus_client looks here when it is first imported, which is after the workers are forked.
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 bind = netloc(bind_host(settings.host), settings.port)
 
@@ -48,9 +55,9 @@ timeout = 30
 max_requests = 0
 
 # Each connection may need two: the client's and the provider's; and some are for refusing others.
-# The rest is what a process has open besides: 25 when it is idle.
+# The rest is what a process has open besides: 29 when it is idle, four of them files of figures.
 DESCRIPTORS_PER_CONNECTION = 2.1
-OTHER_DESCRIPTORS = 64
+OTHER_DESCRIPTORS = 68
 
 # What Heroku's router allows at most; read tokens in URLs are far shorter.
 limit_request_line = 8190
@@ -59,6 +66,10 @@ limit_request_fields = 100
 
 # One encoding of frames: chunked HTTP/1.1. A proxy in front may speak HTTP/2 to browsers.
 http_protocols = "h1"
+
+# Its own lines look like the service's.
+Logger.form = settings.log
+logger_class = Logger
 
 # No header of a client may set the path or the prefix of a request.
 forwarder_headers = ""
@@ -72,8 +83,9 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(b)s %(L)ss'
 
 
 def on_starting(server: Any) -> None:
-    """Put right what a promise depends on, and say what runs."""
+    """Put right what a promise depends on, make room for the workers' figures, and say what runs."""
     enforce(server)
+    os.environ[METRICS_FOLDER] = str(folder.make())  # also where an earlier master had its own (SIGUSR2)
     server.log.info(
         "Effective: bind %s, workers %d (%s), %d connections, keep-alive %d s, grace %d s.",
         ",".join(server.cfg.bind),
@@ -99,6 +111,16 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Let a worker that is gone count no more as one that has streams open."""
+    folder.forget(Path(os.environ[METRICS_FOLDER]), worker.pid)
+
+
+def on_exit(_server: Any) -> None:
+    """Leave nothing behind."""
+    folder.remove(Path(os.environ[METRICS_FOLDER]))
 
 
 def on_reload(server: Any) -> None:

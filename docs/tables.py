@@ -1,4 +1,4 @@
-"""Writes README's tables from the code: ``python -m docs.tables``; a test fails where they differ."""
+"""Writes tables of README and docs/operations from the code: ``python -m docs.tables``; a test compares."""
 
 import re
 import sys
@@ -7,9 +7,11 @@ from pathlib import Path
 from services.errors import GlossError
 from services.events import type_of
 from services.settings import Settings
+from services.telemetry.names import DECLARED
 from services.use_cases import USE_CASES
 
 README = Path(__file__).parents[1] / "README.md"
+OPERATIONS = Path(__file__).parent / "operations" / "README.md"
 
 
 def settings_table() -> str:
@@ -40,7 +42,21 @@ def use_cases_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"settings": settings_table, "problems": problems_table, "use-cases": use_cases_table}
+def metrics_table() -> str:
+    """Return one row per figure: name, kind, labels, what it tells."""
+    rows = ["| figure | kind | labels | |", "|---|---|---|---|"]
+    for metric in DECLARED:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.about} |")
+    return "\n".join(rows)
+
+
+TABLES = {
+    "settings": settings_table,
+    "problems": problems_table,
+    "use-cases": use_cases_table,
+    "metrics": metrics_table,
+}
 
 
 def filled(text: str) -> str:
@@ -64,6 +80,7 @@ def _shown(default: object, unit: str) -> str:
 
 
 if __name__ == "__main__":
-    before = README.read_text(encoding="utf-8")
-    README.write_text(filled(before), encoding="utf-8")
-    sys.stdout.write("README.md: made anew\n" if filled(before) != before else "README.md: nothing to do\n")
+    for path in (README, OPERATIONS):
+        before = path.read_text(encoding="utf-8")
+        path.write_text(filled(before), encoding="utf-8")
+        sys.stdout.write(f"{path}: {'made anew' if filled(before) != before else 'nothing to do'}\n")

@@ -7,7 +7,7 @@ file's caps; ``Settings.named`` tells the two apart. README's table is made from
 import ipaddress
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -213,6 +213,29 @@ class Settings(BaseSettings):
         400, "GLOSS_USAGE_DAYS", "What was used is kept so long, by day: a year, and the same month before.",
         unit="days", gt=0,
     )  # fmt: skip
+    # What the operator sees
+    metrics_key: SecretStr | None = setting(
+        None,
+        "GLOSS_METRICS_KEY",
+        "Opens /metrics, as a Bearer token. Unset: open on loopback where there are no keys, else shut.",
+    )
+    metrics_folder: Path | None = setting(
+        None,
+        "PROMETHEUS_MULTIPROC_DIR",
+        "Where workers keep their figures together; gunicorn.conf.py makes one, in memory where it can.",
+    )
+    otel_endpoint: str | None = setting(
+        None,
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "A collector for traces (`pip install -r requirements-otel.txt`); other OTEL_* hold too.",
+    )
+    otel_traces_endpoint: str | None = setting(
+        None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same for traces alone, with its whole path."
+    )
+    otel_service_name: str = setting("gloss", "OTEL_SERVICE_NAME", "What traces call the service.")
+    log: Literal["auto", "json", "words"] = setting(
+        "auto", "GLOSS_LOG", "A JSON object a line, or words for people: these only on a terminal."
+    )
 
     # What one request may weigh
     head_s: float = setting(

@@ -182,7 +182,7 @@ def test_records_go_to_standard_output_once(ours: logging.Logger, capsys: pytest
     ours.getChild("stream").info("one line")
     out = capsys.readouterr().out
     assert out.count("one line") == 1
-    assert "INFO gloss.stream one line" in out
+    assert '"level":"info","logger":"gloss.stream"' in out
     assert logging.getLogger().handlers != ours.handlers
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.tables import README, filled
+from docs.tables import OPERATIONS, README, filled
 from services import prompting
 from services.use_cases import USE_CASES
 from tests.use_cases.drive import drive
@@ -20,9 +20,11 @@ def block(after: str) -> str:
     return found[1]
 
 
-def test_the_tables_are_those_of_the_code() -> None:
-    """README has settings, problems and use cases as the code has them (`python -m docs.tables`)."""
-    assert filled(TEXT) == TEXT
+@pytest.mark.parametrize("path", [README, OPERATIONS], ids=lambda path: path.parent.name)
+def test_the_tables_are_those_of_the_code(path: Path) -> None:
+    """Settings, problems, use cases and figures are as the code has them (`python -m docs.tables`)."""
+    text = path.read_text(encoding="utf-8")
+    assert filled(text) == text
 
 
 @pytest.mark.parametrize("name", USE_CASES)
@@ -43,8 +45,9 @@ def test_the_use_case_of_the_readme_works(tmp_path: Path) -> None:
     assert prompt.messages(played.calls[0].variables)[-1].content == "rain"
 
 
-def test_every_local_link_leads_somewhere() -> None:
-    """No link of README points to a file that does not exist."""
-    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+@pytest.mark.parametrize("path", [README, OPERATIONS], ids=lambda path: path.parent.name)
+def test_every_local_link_leads_somewhere(path: Path) -> None:
+    """No link points to a file that does not exist."""
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
     local = [link for link in links if not link.startswith("http")]
-    assert [link for link in local if not (README.parent / link).exists()] == []
+    assert [link for link in local if not (path.parent / link).exists()] == []

@@ -60,6 +60,10 @@ def test_every_limit_is_named_after_its_variable() -> None:
         "OPENAI_BASE_URL",
         "XDG_CACHE_HOME",
         "REDIS_URL",
+        "PROMETHEUS_MULTIPROC_DIR",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_SERVICE_NAME",
     }
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias)

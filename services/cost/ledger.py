@@ -73,7 +73,7 @@ class Ledger:
         self._asking = Asking(store, call_s)
         self._now = now
         self._sleep = sleep
-        self._deployment = deployment
+        self.deployment = deployment
         self._keeps_on = keeps_on
         self._kept_s = kept_s
         self._alone = MemorySums(monotonic)  # while the store is away
@@ -103,7 +103,7 @@ class Ledger:
         payer = self._payers.get(about)
         if payer is None:
             label = Label(day=f"{now:%Y-%m-%d}", key=key, use_case=use_case, model=model)
-            payer = self._payers[about] = Payer.of(label, windows((*accounts, self._deployment), now))
+            payer = self._payers[about] = Payer.of(label, windows((*accounts, self.deployment), now))
         return self.resumed(name, State(payer=payer, lasts_s=lasts_s))
 
     def resumed(self, name: str, state: State) -> Reservation:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.state.store import StoreDownError
+from services.state.trouble import Trouble
 
 REST_S = 1.0
 
@@ -24,6 +25,7 @@ class Breaker:
         self._monotonic = monotonic
         self._rests_until: float | None = None
         self._probing = False
+        self.trouble = Trouble()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -35,6 +37,7 @@ class Breaker:
         try:
             yield
         except RefusedError:
+            self.trouble.failures += 1
             self._answered()
             raise
         except StoreDownError as error:
@@ -57,8 +60,11 @@ class Breaker:
         if self._rests_until is not None:
             log.info("redis answers again")
         self._rests_until = None
+        self.trouble.down = False
 
     def _failed(self, error: StoreDownError) -> None:
+        self.trouble.failures += 1
+        self.trouble.down = True
         if self._rests_until is None:
             log.warning("redis does not answer: %s", error)
         self._rests_until = self._monotonic() + self._rest_s

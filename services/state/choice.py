@@ -16,6 +16,7 @@ from services.state.memory import MemoryStore
 from services.state.redis import RedisStore
 from services.state.sqlite import SqliteStore
 from services.state.store import Shared, Store
+from services.state.trouble import Trouble
 
 FILE = "gloss.db"
 TRIES = 3
@@ -26,11 +27,15 @@ MEMORY = "State is in memory: a restart ends all streams and forgets sessions an
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The store, the same once more where other processes see it, and what to tell the operator."""
+    """The store, the same once more where other processes see it, and what to tell the operator.
+
+    ``trouble`` is what the store has had, None for one that can have none.
+    """
 
     store: Store
     shared: Shared | None
-    told: str
+    told: str = "State is where it was put."
+    trouble: Trouble | None = None
 
 
 def choose(settings: Settings, *, pause_s: float = PAUSE_S) -> Chosen:
@@ -41,18 +46,17 @@ def choose(settings: Settings, *, pause_s: float = PAUSE_S) -> Chosen:
             raise SettingsError(
                 "REDIS_URL names a server that does not answer. Start it, or unset REDIS_URL."
             )
-        return Chosen(
-            store=redis, shared=redis, told="State is in Redis: any process goes on with any stream."
-        )
+        told = "State is in Redis: any process goes on with any stream."
+        return Chosen(store=redis, shared=redis, told=told, trouble=redis.trouble)
     try:
         locked = _locked(settings.data)
     except OSError as error:
         return _memory(f"{settings.data} cannot be written ({error.strerror})")
     if not locked:
         return _memory(f"another process has {settings.data}")
-    store = SqliteStore(Database(settings.data / FILE))
+    database = Database(settings.data / FILE)
     told = f"State is in {settings.data / FILE}: a restart ends running streams, and keeps the rest."
-    return Chosen(store=store, shared=None, told=told)
+    return Chosen(store=SqliteStore(database), shared=None, told=told, trouble=database.trouble)
 
 
 def beside(settings: Settings) -> Store:

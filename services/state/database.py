@@ -17,6 +17,7 @@ from gevent.threadpool import ThreadPool
 from services.settings import SettingsError
 from services.state.schema import MIGRATIONS
 from services.state.store import StoreDownError
+from services.state.trouble import Trouble
 
 BUSY_S = 2.0  # somebody else holds the file, a backup for instance: wait so long
 
@@ -34,6 +35,8 @@ class Database:
     def __init__(self, path: Path, *, busy_s: float = BUSY_S, connect: Connect = sqlite3.connect) -> None:
         self._busy_s = busy_s
         self._thread = ThreadPool(1)
+        self.trouble = Trouble()
+        self._changes_fail = False  # on a full disk what is stored can still be read
         try:
             self._db = self._thread.apply(partial(_open, path, busy_s, connect))
         except (sqlite3.Error, OSError) as error:
@@ -47,9 +50,13 @@ class Database:
         try:
             # others may have to wait for the file before it
             with gevent.Timeout(2 * self._busy_s, StoreDownError("the file does not answer")):
-                return self._thread.apply(lambda: job(self._db))
-        except sqlite3.Error as error:
+                done = self._thread.apply(lambda: job(self._db))
+        except (sqlite3.Error, StoreDownError) as error:
+            self.trouble.failures += 1
+            self.trouble.down = True
             raise StoreDownError(str(error)) from error
+        self.trouble.down = self._changes_fail
+        return done
 
     def change(self, job: Callable[[Connection], T]) -> T:
         """Have a job done in one transaction, wholly or not at all; raises as ``ask``."""
@@ -64,7 +71,13 @@ class Database:
                     db.execute("ROLLBACK")
             return done
 
-        return self.ask(change)
+        try:
+            done = self.ask(change)
+        except StoreDownError:
+            self._changes_fail = True
+            raise
+        self._changes_fail = self.trouble.down = False
+        return done
 
     def close(self) -> None:
         """Close the file, and end the thread."""

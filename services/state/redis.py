@@ -71,6 +71,7 @@ class RedisStore:
         self._lines = Lines(url, most=connections)
         self._ear = Lines(url, most=1)
         self._breaker = Breaker(monotonic=monotonic)
+        self.trouble = self._breaker.trouble
         self._me = secrets.token_urlsafe(12)
 
     def get(self, key: str) -> bytes | None:

@@ -17,6 +17,7 @@ from services.streams.hearing import Hearing, Silences
 from services.streams.models import Model
 from services.streams.retry import Retry
 from services.streams.route import Planned, Route
+from services.telemetry.ends import STOPPED, WHOLE, Course, Request
 
 
 @dataclass(kw_only=True, eq=False)
@@ -35,19 +36,26 @@ class Terms:
     tally: Tally
     emit: Callable[[Event], None]
     recovers: bool
+    course: Course = field(default_factory=Course)
     running: set["Attempt"] = field(default_factory=set)
     route: Route = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with the model that was chosen."""
-        self.route = Route(self.models, partial(_tell_of_fall_back, self.emit))
+        self.route = Route(self.models, partial(_fell_back, self.emit, self.course))
+
+    def retried(self, detail: str) -> None:
+        """Tell the readers that a provider is asked again."""
+        self.course.retries += 1
+        self.notice("provider-retry", detail)
 
     def notice(self, code: str, detail: str) -> None:
         """Tell the readers something that ends nothing."""
         self.emit(Notice(code=code, detail=detail))
 
 
-def _tell_of_fall_back(emit: Callable[[Event], None], model: Model) -> None:
+def _fell_back(emit: Callable[[Event], None], course: Course, model: Model) -> None:
+    course.fall_backs += 1
     emit(Notice(code="provider-fallback", detail=f"{model.name} answers from here on."))
 
 
@@ -79,7 +87,7 @@ class Attempt:
         """Ask, and yield the text; raises ProviderFailure."""
         terms = self._terms
         hearing = Hearing(terms.clock, terms.silences, terms.notice)
-        free = False
+        free, outcome, began = False, STOPPED, terms.clock.monotonic()
         terms.running.add(self)
         try:
             with closing(self.model.provider.stream(self.planned.request)) as values:
@@ -87,15 +95,17 @@ class Attempt:
                     if fits := self._take(delta):
                         yield fits
                     if self._meter.full:  # a provider that does not heed its cap
-                        self.reason = "length"
+                        self.reason, outcome = "length", WHOLE
                         return
-            self.reason = hearing.reason
+            self.reason, outcome = hearing.reason, WHOLE
         except ProviderFailure as failure:
+            outcome = failure.slug
             free = not (self.spoke or hearing.thought or _had_begun(failure))
             raise
         finally:
             hearing.close()
             terms.running.discard(self)
+            terms.course.asked(self._request(outcome, hearing.done, began))
             if free:
                 terms.reservation.give_back(self._grant)
             else:
@@ -108,6 +118,14 @@ class Attempt:
         if fits and self._keeps:
             self.said.append(fits)
         return fits
+
+    def _request(self, outcome: str, done: llm.Done | None, began: float) -> Request:
+        tokens = done.tokens if done and done.tokens else self.counted
+        return Request(
+            model=self.model.name, outcome=outcome, reason=self.reason,
+            began=began, ended=self._terms.clock.monotonic(),
+            input_tokens=tokens.input, output_tokens=tokens.output,
+        )  # fmt: skip
 
     def _account(self, done: llm.Done | None) -> None:
         reported = done.tokens if done else None

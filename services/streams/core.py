@@ -16,6 +16,8 @@ from services.streams.retry import Retry
 from services.streams.sessions import Sessions
 from services.streams.sharing.exchange import Exchange
 from services.streams.use_case import UseCase
+from services.telemetry.metrics import Metrics
+from services.telemetry.traces import Traces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Core:
     capacity: Capacity
     ledger: Ledger
     flights: Flights
+    metrics: Metrics
+    traces: Traces
 
     @property
     def unfinished(self) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from services.events import Error, Finish, joined_text
@@ -10,6 +11,8 @@ from services.streams.sessions import Session
 from services.streams.stream import Stream
 from services.streams.use_case import Turn
 from services.telemetry import fields
+from services.telemetry.ends import Ended
+from services.telemetry.traces import Moment
 
 log = logging.getLogger("gloss.stream")
 
@@ -32,19 +35,30 @@ def ended(core: Core, stream: Stream, session: Session | None, sent: Mapping[str
             partial=not (isinstance(end, Finish) and end.reason == "stop"),
         )
         core.sessions.end_turn(session.id, turn, state)
-    log.info("stream ended %s", fields(_summary(stream)))
+    went = _went(core, stream)
+    went.count(core.metrics)
+    core.traces.ended(went, Moment(wall=core.clock.now(), monotonic=core.clock.monotonic()))
+    log.info("stream ended %s", fields(went.fields()))
 
 
-def _summary(stream: Stream) -> dict[str, object]:
-    """Return what one log line says of a stream: names as OpenTelemetry's GenAI conventions have them."""
+def _went(core: Core, stream: Stream) -> Ended:
     end, usage = stream.log.end, stream.usage()
-    return {
-        "stream": stream.id,
-        "use_case": stream.use_case,
-        "gen_ai.request.model": stream.model,
-        "reason": end.reason if isinstance(end, Finish) else None,
-        "problem": end.problem["type"] if isinstance(end, Error) else None,
-        "gen_ai.usage.input_tokens": usage.input_tokens,
-        "gen_ai.usage.output_tokens": usage.output_tokens,
-        "events": stream.log.last_id,
-    }
+    return Ended(
+        stream=stream.id,
+        use_case=stream.use_case,
+        model=stream.model,
+        key=stream.owner.partition("/")[0],  # what follows is the caller's own name for somebody
+        reason=end.reason if isinstance(end, Finish) else None,
+        problem=end.problem["type"].rpartition("/")[2] if isinstance(end, Error) else None,
+        whole=stream.whole,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cost_usd=None if usage.cost_usd is None else Decimal(usage.cost_usd),
+        estimated=usage.estimated,
+        from_cache=usage.from_cache,
+        total_s=core.clock.monotonic() - stream.course.began,
+        events=stream.log.last_id,
+        course=stream.course,
+    )

@@ -161,6 +161,7 @@ class Making:
         if before is not None:
             calls.before = before
             before.count(calls.terms.tally)
+        self.stream.course.keeps = self.core.traces.most_spans
         self.stream.reservation = self.reservation
         self.stream.unchecked = self.reservation.alone or (self.lent is not None and self.lent.unchecked)
         self.stream.usage, self.stream.at_cap = calls.usage, lambda: calls.terms.allowance.reached
@@ -184,6 +185,7 @@ class Making:
             tally=Tally(self.model.price),
             emit=emit,
             recovers=self.use_case.recovers,
+            course=self.stream.course,
         )
         return Calls(terms=terms, parallel=settings.parallel_calls, most=settings.max_calls)
 

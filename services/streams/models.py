@@ -106,6 +106,11 @@ class Models:
             self._first = listed[0]
         return self._first
 
+    def is_named(self, model: str) -> bool:
+        """Tell whether the operator named this model, or its provider did: not only a pattern for many."""
+        given = {DEFAULT_MODEL, self.settings.model, self._first, *self.settings.models}
+        return model in given or any(model == other.name for other in self.fall_backs)
+
     def choose(self, asked: str | None) -> Model:
         """Return the model to use; raises InvalidInput for one that is not allowed here.
 

@@ -9,6 +9,7 @@ from services.streams.granularity import regrouped
 from services.streams.replay import Replay, differs
 from services.streams.stream import Stream
 from services.streams.use_case import Granularity
+from services.telemetry.ends import Course
 
 
 class Pen:
@@ -24,7 +25,7 @@ class Pen:
         self._stream = stream
         self._replay = Replay(shown, stream.log.append) if shown else None
         self._append = self._replay.put if self._replay else stream.log.append
-        self._written = _Written(self._append, stream.clock.monotonic)
+        self._written = _Written(self._append, stream.clock.monotonic, stream.course)
         self.write, self._release = regrouped(self._written.add, granularity)
 
     def tell(self, event: Event) -> None:
@@ -59,29 +60,30 @@ class Pen:
 class _Written:
     """Passes events on and sums up their text; it knows nothing of the pen, or both would stay for ever."""
 
-    def __init__(self, append: Callable[[Event], None], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, append: Callable[[Event], None], monotonic: Callable[[], float], course: Course
+    ) -> None:
         self.chars = 0
         self.digest = hashlib.sha256()
         self._append = append
         self._monotonic = monotonic
-        self._began = monotonic()
-        self._first_text: float | None = None
+        self._course = course
+        course.began = monotonic()
 
     def add(self, event: Event) -> None:
         """Append an event; an empty text is no event."""
         if type(event) is Text:
             if not event.text:
                 return
-            if self._first_text is None:
-                self._first_text = self._monotonic()
+            self._course.text(self._monotonic())
             self.digest.update(event.text.encode())
             self.chars += len(event.text)
         self._append(event)
 
     def timing(self) -> Timing:
         """Return the times until now, in milliseconds."""
-        first = self._first_text
+        first_s = self._course.first_text_s
         return Timing(
-            first_text_ms=None if first is None else round(1000 * (first - self._began)),
-            total_ms=round(1000 * (self._monotonic() - self._began)),
+            first_text_ms=None if first_s is None else round(1000 * first_s),
+            total_ms=round(1000 * (self._monotonic() - self._course.began)),
         )

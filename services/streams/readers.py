@@ -79,6 +79,7 @@ class Reader:
         false, the next thing is yielded soon, be it a heartbeat.
         """
         log = self.stream.log
+        self.stream.course.readers += 1
         alarm = Alarm(self.stream.clock, heartbeat_s, self._due)
 
         def give() -> bool:

@@ -142,7 +142,7 @@ class Reply:
         """Return who is asked next, and when it is time to; raises the failure if there is nobody."""
         pause = tries.pause_after(failure)
         if pause is not None:
-            self._terms.notice("provider-retry", "The provider failed before its first word; asked again.")
+            self._terms.retried("The provider failed before its first word; asked again.")
             self._terms.clock.sleep(pause)
             return attempt.model, attempt.planned
         way = next(ways, None) if failure.elsewhere else None
@@ -177,7 +177,7 @@ class Reply:
         if pause is None or grant is None:
             return None
         self._terms.recovers = False
-        self._terms.notice("provider-retry", "The answer broke off; asked again, to go on where it was.")
+        self._terms.retried("The answer broke off; asked again, to go on where it was.")
         self._terms.clock.sleep(pause)
         return self._attempt(broken.model, broken.planned, grant, cap)
 

@@ -121,6 +121,13 @@ class Resources:
         return self._at_rest + NEAR * (self._held - self._at_rest)
 
 
+def resident_bytes(root: Path = Path("/")) -> int | None:
+    """Return how much memory this process takes; None where that cannot be measured."""
+    with suppress(OSError):
+        return _pages(root / "proc/self", RESIDENT)
+    return None
+
+
 def _most(bounds: Sequence[Bound]) -> float:
     return max((bound.share for bound in bounds), default=0.0)
 

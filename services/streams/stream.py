@@ -12,6 +12,7 @@ from services.streams.clock import Clock
 from services.streams.known import Said
 from services.streams.log import Log
 from services.streams.presence import Attendance, OnDisconnect, Presence
+from services.telemetry.ends import Course
 
 
 class Stopped(BaseException):
@@ -79,9 +80,11 @@ class Stream:
     interrupt: Callable[[BaseException], None] | None = None
     reservation: Reservation | None = None
     unchecked: bool = False
+    course: Course = field(default_factory=Course)
 
     def __post_init__(self) -> None:
         """Nobody is there yet."""
+        self.course.began = self.clock.monotonic()
         weakly = WeakMethod(self.stop)  # a cycle would keep each stream until a full garbage collection
 
         def abandoned() -> None:

@@ -170,7 +170,9 @@ def _own_origins(request: Request) -> set[str]:
 
 def _is_private(request: Request) -> bool:
     """Tell whether this may cost or show something; other pages may link to the rest."""
-    return request.method not in SAFE or (request.path.startswith("/v1/") and request.path != PUBLIC_API)
+    if request.method not in SAFE or request.path == "/metrics":
+        return True
+    return request.path.startswith("/v1/") and request.path != PUBLIC_API
 
 
 def _preflight(request: Request) -> Response | None:

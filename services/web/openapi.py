@@ -38,6 +38,7 @@ def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> 
             **_subject_paths(),
             **_usage_paths(),
             **_socket_paths(),
+            **_operator_paths(),
             **_public_paths(),
         },
         "components": {
@@ -158,8 +159,29 @@ def _socket_paths() -> Json:
     }
 
 
+def _operator_paths() -> Json:
+    figures = {"200": _text_response("Figures of all processes, for Prometheus", "text/plain")}
+    used = {"200": _json_response("Rows by what was asked for, and the sum of all", {"type": "object"})}
+    asked = {
+        "from": {"type": "string", "format": "date"},
+        "to": {"type": "string", "format": "date"},
+        "by": {"type": "string", "description": "some of day, key, use_case, model, by commas"},
+    }
+    query = [{"name": name, "in": "query", "schema": schema} for name, schema in asked.items()]
+    return {
+        "/metrics": {
+            "get": _operation("metrics", "Figures for Prometheus; a key of their own", figures, PRIVATE)
+        },
+        "/v1/usage/history": {
+            "get": _operation("usage-history", "What was used; scope `admin`", used, (*PRIVATE, 422, 503))
+            | {"parameters": query}
+        },
+    }
+
+
 def _public_paths() -> Json:
     anything, listed = {"type": "object"}, {"type": "array", "items": {"type": "object"}}
+    page = {"200": _text_response("The page", "text/html")}
     healthy = {"200": _json_response("Alive", anything)}
     ready = {
         "200": _json_response("Ready for traffic", anything),
@@ -171,7 +193,8 @@ def _public_paths() -> Json:
     offered = {"200": _json_response("What can be asked for", listed)}
     described = {"200": _json_response("This document", anything)}
     return {
-        "/": _public("page", "The page", {"200": _text_response("The page", "text/html")}),
+        "/": _public("page", "The page", page),
+        "/usage": _public("usage-page", "The operator's page", page),
         "/assets/{name}": _public(
             "asset", "A file of the page", {"200": _text_response("The file", "text/*")}, asset
         ),

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from services.errors import NotFound
 from services.events import type_of
 from services.streams.use_case import UseCase
 
-PAGE = "index.html"
+PAGES = {"/": "index.html", "/usage": "usage.html"}
 RETRY_AFTER_S = "2"  # of /readyz; balancers ask every few seconds
 # Named one by one: a folder that is served whole serves one day what nobody meant to show.
 ASSETS = (
@@ -19,7 +19,9 @@ ASSETS = (
     "gloss.d.ts",
     *(f"{part}.js" for part in ("page", "translate", "tutor", "prose", "activity", "status")),
     *(f"{part}.js" for part in ("key", "wire", "words", "view")),
+    *(f"{part}.js" for part in ("usage", "plot")),
     "page.css",
+    "usage.css",
     "icon.svg",
 )
 # Python's own table calls .ts a video.
@@ -43,14 +45,19 @@ def pages_blueprint(  # noqa: PLR0913 - what there is to show
     Raises FileNotFoundError when a file of the page is missing.
     """
     pages = Blueprint("pages", __name__)
-    page = (client / PAGE).read_bytes()
     documents = [msgspec.json.encode(openapi(guarded)) for guarded in (False, True)]
+    shown = {path: (client / name).read_bytes() for path, name in PAGES.items()}
     assets = {name: (client / name).read_bytes() for name in ASSETS}
 
     @pages.get("/")
-    def index() -> Response:
-        """Show the page."""
-        return Response(page, content_type="text/html; charset=utf-8")
+    @pages.get("/usage")
+    def page() -> Response:
+        """Show a page; what it shows, it asks for itself."""
+        if request.path not in shown:
+            raise NotFound(
+                "There is no such page."
+            )  # with a slash at its end it would look for its parts elsewhere
+        return Response(shown[request.path], content_type="text/html; charset=utf-8")
 
     @pages.get("/assets/<name>")
     def asset(name: str) -> Response:

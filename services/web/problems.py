@@ -11,7 +11,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from services import errors
 from services.errors import GlossError, Overloaded
 from services.state.store import StoreDownError
-from services.telemetry import bare_traceback
+from services.telemetry import bare_traceback, names
+from services.telemetry.metrics import Metrics
 
 PROBLEM_TYPE = "application/problem+json; charset=utf-8"
 SERVER_FAULT = 500
@@ -49,12 +50,17 @@ PAGE = """<!doctype html>
 """
 
 
-def install_problems(app: Flask) -> None:
-    """Answer every error of the app with its problem, and serve a page about each."""
-    app.register_error_handler(GlossError, problem_response)
-    app.register_error_handler(StoreDownError, _failed)
-    app.register_error_handler(HTTPException, _from_werkzeug)
-    app.register_error_handler(Exception, _failed)
+def install_problems(app: Flask, metrics: Metrics) -> None:
+    """Answer every error of the app with its problem, which is counted, and serve a page about each."""
+
+    def refused(error: Exception) -> Response:
+        response = problem_response(counted(metrics, error))
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
+
+    app.register_error_handler(HTTPException, refused)
+    app.register_error_handler(Exception, refused)
     app.register_blueprint(_pages())
 
 
@@ -65,10 +71,19 @@ def as_problem(error: Exception) -> GlossError:
     """
     if isinstance(error, GlossError):
         return error
+    if isinstance(error, HTTPException) and (error.code or SERVER_FAULT) < SERVER_FAULT:
+        return BY_STATUS.get(error.code or SERVER_FAULT, errors.MalformedBody)()
     if isinstance(error, StoreDownError):
         return Overloaded("The store cannot be reached.", retry_after_s=1)
     log_unexpected(error)
     return errors.Internal()
+
+
+def counted(metrics: Metrics, error: Exception) -> GlossError:
+    """Return what a caller is told of an error, and count it."""
+    problem = as_problem(error)
+    metrics.count(names.PROBLEMS, problem.slug)
+    return problem
 
 
 def problem_response(error: GlossError, instance: str | None = None) -> Response:
@@ -100,20 +115,6 @@ def slugs() -> dict[str, type[GlossError]]:
     for kind in GlossError.tree():
         kinds.setdefault(kind.slug, kind)
     return kinds
-
-
-def _from_werkzeug(error: HTTPException) -> Response:
-    status = error.code or SERVER_FAULT
-    if status >= SERVER_FAULT:
-        return _failed(error)
-    response = problem_response(BY_STATUS.get(status, errors.MalformedBody)())
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    return response
-
-
-def _failed(error: Exception) -> Response:
-    return problem_response(as_problem(error))
 
 
 def _pages() -> Blueprint:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["requirements", "requirements-dev", "requirements-embedded"]
+NAMES = ["requirements", "requirements-dev", "requirements-embedded", "requirements-otel"]
 PIN = re.compile(r"^([a-z0-9][\w.-]*)(?:\[[\w,-]+\])?==(\S+)", re.MULTILINE)  # an extra is no other package
 
 
@@ -64,7 +64,10 @@ def imported(*roots: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("roots", "files"),
     [
-        (("app.py", "gunicorn.conf.py", "services/**/*.py"), ("requirements", "requirements-embedded")),
+        (
+            ("app.py", "gunicorn.conf.py", "services/**/*.py"),
+            ("requirements", "requirements-embedded", "requirements-otel"),
+        ),
         (("tests/**/*.py", "bench/**/*.py"), ("requirements-dev",)),
     ],
     ids=["runs", "checks"],

@@ -408,7 +408,7 @@ def test_when_all_are_busy_others_are_told(upstream: Upstream, tmp_path: Path) -
             client = opened.enter_context(service.connect())
             head = client.post("/v1/relay", asking("fault/stall:3:busy"), NDJSON).head()
             (served if head.status == 200 else refused).append((client, head))
-        assert f" {len(served)} connections fit" in service.log
+        assert f'"event":"{len(served)} connections fit' in service.log
         assert {(head.status, head.headers["retry-after"]) for _, head in refused} == {(503, "1")}
         upstream.gate("busy")
         assert {events(client.chunks())[-1]["reason"] for client, _ in served} == {"stop"}
@@ -539,7 +539,7 @@ def test_a_stream_without_readers_ends_before_the_process(upstream: Upstream, tm
         assert ends(idle)
         assert upstream.journal(model, ended=1)[0]["ended"] == "upstream"
         assert service.process.wait(30) == 0
-    assert "reason=stop" in service.log
+    assert '"reason":"stop"' in service.log
 
 
 def test_what_does_not_end_is_cut(upstream: Upstream, tmp_path: Path) -> None:
@@ -549,7 +549,7 @@ def test_what_does_not_end_is_cut(upstream: Upstream, tmp_path: Path) -> None:
             stop.running.chunks()
         assert stop.service.process.wait(30) == 0
     assert "grace time is over" in stop.service.log
-    assert "reason=disconnected" in stop.service.log
+    assert '"reason":"disconnected"' in stop.service.log
     assert "SIGKILL" not in stop.service.log
 
 

@@ -144,3 +144,17 @@ def test_log(down, caplog):
             down.ask()
 
     assert caplog.messages == ["redis answers again", "redis does not answer: reset"]
+
+
+def test_trouble_is_told(down):
+    """How often the server failed, and whether it is left alone for it; a refusal brings no rest."""
+    assert (down.breaker.trouble.failures, down.breaker.trouble.down) == (1, True)
+    with pytest.raises(StoreDownError):
+        down.ask()  # spared: the server did not fail again
+    assert down.breaker.trouble.failures == 1
+
+    down.clock.advance(REST_S)
+    down.failure = RefusedError("full")
+    with pytest.raises(RefusedError):
+        down.ask()
+    assert (down.breaker.trouble.failures, down.breaker.trouble.down) == (2, False)

@@ -107,6 +107,23 @@ def test_disk_full(path):
     store.close()
 
 
+@pytest.mark.R18
+def test_trouble_is_kept_until_it_can_be_written_again(path):
+    """The operator learns of a full disk, though what is stored can be read."""
+    database = Database(path, connect=small)
+    store = SqliteStore(database)
+    store.put("a", b"1", LONG)
+    assert (database.trouble.failures, database.trouble.down) == (0, False)
+    with pytest.raises(StoreDownError):
+        store.append("a", 1, 1, [b"x" * 1000] * 1000, LONG)
+    assert store.get("a") == b"1"
+    assert (database.trouble.failures, database.trouble.down) == (1, True)
+
+    store.put("a", b"2", LONG)
+    assert (database.trouble.failures, database.trouble.down) == (1, False)
+    store.close()
+
+
 @pytest.mark.parametrize(
     "content", [b"\x07" * 10_000, b"random bytes", b"SQLite format 3\x00" + b"\xff" * 4080]
 )

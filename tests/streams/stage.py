@@ -21,6 +21,7 @@ from services.state.memory import MemoryStore
 from services.state.store import Shared, Store
 from services.streams.core import Core
 from services.streams.use_case import Call, Context, Input, Remember, Transform, UseCase, one_call
+from services.telemetry.traces import Traces
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Lines, WatchedProvider, whole
 
@@ -181,6 +182,7 @@ class Stage:
     settings: dict[str, Any] = field(default_factory=dict)
     shared: Shared | None = None
     store: Store | None = None
+    traces: Traces | None = None
     elsewhere: Mapping[str, Lines] = field(default_factory=dict)  # what the models of fall-backs say
 
     def __post_init__(self) -> None:
@@ -196,6 +198,7 @@ class Stage:
             clock=self.clock,
             store=self.shared or self.store or MemoryStore(monotonic=self.clock.monotonic),
             shared=self.shared,
+            traces=self.traces,
         )
 
     @property

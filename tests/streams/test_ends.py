@@ -10,6 +10,8 @@ import pytest
 
 from services.errors import ProviderError, ProviderIncomplete, ProviderRejected
 from services.llm import Done, Dropped, Thinking, Tokens
+from services.streams.open import open_stream
+from services.streams.readers import Reader
 from services.streams.use_case import one_call
 from tests.streams.calling import one_by_one
 from tests.streams.fake_clock import FakeClock
@@ -19,14 +21,17 @@ from tests.streams.stage import (
     JSON,
     NDJSON,
     SSE,
+    STAGE,
     TEXT,
     Reply,
+    Said,
     Stage,
     joined,
     say,
     settle,
     use_case,
 )
+from tests.telemetry.reading import total
 
 PASSING = ProviderError("The provider is asked too often.", retryable=True)
 BROKE = ProviderIncomplete("The connection broke.", retryable=True)
@@ -262,6 +267,28 @@ def test_another_provider_answers_where_the_first_cannot() -> None:
     assert (events[0]["model"], joined(events)) == ("scripted", "Hello again")
     assert events[1]["detail"] == "other answers from here on."
     assert stage.fall_backs[0].asked[0].request.model == "other"
+
+
+def test_fall_backs_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """With each request to a provider by its model and how it went; the line says how often it fell back."""
+    stage = Stage((ProviderRejected("No credit."),), elsewhere={"other": whole("Hello")})
+    with caplog.at_level(logging.INFO, "gloss.stream"):
+        stage.post().read()
+    said = stage.core.metrics.exposed()
+    assert total(said, "gloss_provider_fallbacks_total", gen_ai_request_model="scripted") == 1
+    for model, outcome in (("scripted", "provider-rejected"), ("other", "whole")):
+        assert total(said, "gloss_provider_attempts_total", gen_ai_request_model=model, outcome=outcome) == 1
+    assert "fall_backs=1" in caplog.text
+
+
+def test_an_end_users_name_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The line names the key; what a server calls its users is their business."""
+    stage = Stage()
+    with caplog.at_level(logging.INFO, "gloss.stream"):
+        stream = open_stream(stage.core, STAGE["echo"], Said(), owner="0a1b2c3d/mallory@example.com")
+        list(Reader(stream).batches(None, 10))
+    assert "key=0a1b2c3d reason=" in caplog.text
+    assert "mallory" not in caplog.text
 
 
 def test_a_fall_back_is_paid_at_its_own_price() -> None:
@@ -504,7 +531,10 @@ def test_a_provider_is_heard_to_its_very_end() -> None:
 
 @pytest.mark.parametrize(
     ("says", "told"),
-    [(whole("Hello"), "reason=stop"), ((ProviderRejected(),), "problem=/problems/provider-rejected")],
+    [
+        (whole("Hello"), "reason=stop {used} first_text_ms=0 total_ms=0 texts=1"),
+        ((ProviderRejected(),), "problem=provider-rejected {used} total_ms=0 texts=0"),
+    ],
 )
 def test_every_end_is_one_line_of_the_log(says: tuple, told: str, caplog: pytest.LogCaptureFixture) -> None:
     """Which stream, which use case and model, how it ended, what it took: no words of anybody's."""
@@ -514,8 +544,8 @@ def test_every_end_is_one_line_of_the_log(says: tuple, told: str, caplog: pytest
         usage = reply.events()[-1]["usage"]
     (line,) = (record.getMessage() for record in caplog.records)
     events = stage.get(reply.stream, path="/status").json()["last_id"]
+    used = " ".join(f"gen_ai.usage.{kind}={usage[kind]}" for kind in ("input_tokens", "output_tokens"))
     assert line == (
-        f"stream ended stream={reply.stream} use_case=echo gen_ai.request.model=scripted {told}"
-        f" gen_ai.usage.input_tokens={usage['input_tokens']}"
-        f" gen_ai.usage.output_tokens={usage['output_tokens']} events={events}"
+        f"stream ended stream={reply.stream} use_case=echo gen_ai.request.model=scripted key=anonymous"
+        f" {told.format(used=used)} events={events} readers=1"
     )

@@ -188,3 +188,20 @@ def test_health_checks_do_not_ask_each_time() -> None:
     provider.failure = None
     chosen.clock.advance(ASKED_EVERY_S + 0.1)  # type: ignore[attr-defined]
     assert chosen.reachable is True
+
+
+def test_a_model_has_its_name_where_the_operator_gave_it():
+    """In a setting or among the fall-backs; what only a pattern lets through is a caller's word."""
+    settings = stage_settings(model="mine", models=("listed", "gpt-*"))
+    models = Models(settings, Listing(), FakeClock(), fall_backs=(model_of(Listing(), "other"),))
+    assert all(map(models.is_named, ("mine", "listed", "other", DEFAULT_MODEL)))
+    assert not models.is_named("gpt-" + "x" * 50)
+
+
+def test_the_providers_first_model_has_its_name():
+    """Once it was asked for."""
+    settings = stage_settings(model=None, openai_base_url=LOCAL)
+    models = Models(settings, Listing("local"), FakeClock())
+    assert not models.is_named("local")
+    models.choose(None)
+    assert models.is_named("local")

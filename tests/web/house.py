@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from services.errors import GlossError
 from services.settings import Settings
+from services.telemetry.metrics import Metrics
 from services.web.bodies import read_json
 from services.web.doors import Doors, install_doors
 from services.web.keys import Keys, authenticate, parse_keys
@@ -31,7 +32,7 @@ def house(chosen: Settings) -> Flask:
     app = Flask(__name__, static_folder=None)
     keys = Keys(parse_keys(chosen.keys))
     install_doors(app, Doors.of(chosen, keys.__bool__))
-    install_problems(app)
+    install_problems(app, Metrics())
 
     @app.post("/v1/echo")
     def echo() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 
 import msgspec
 import pytest
@@ -13,7 +14,9 @@ from pydantic import create_model
 from services.errors import GlossError, UpgradeRequired
 from services.events import Event, Finish, Notice, Start, Text, Timing, Usage, to_line
 from services.streams.use_case import Input, UseCase, one_call
+from services.telemetry.metrics import Metrics
 from services.web.keys import Keys
+from services.web.metrics import MetricsRoute
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems, problem_response
@@ -21,7 +24,9 @@ from services.web.sessions import SessionRoutes
 from services.web.streams import StreamRoutes
 from services.web.subjects import SubjectRoutes
 from services.web.usage import UsageRoute
+from services.web.usage_history import UsageHistory
 from services.web.ws.route import WebSocketRoute
+from tests.streams.stage import stage_settings
 from tests.web.test_pages import CLIENT, USE_CASE
 
 
@@ -60,11 +65,15 @@ def operations():
 def routes():
     """Every route of the app, as the document writes it."""
     app = Flask(__name__, static_folder=None)
-    install_problems(app)
+    install_problems(app, Metrics())
     app.register_blueprint(StreamRoutes(None, USE_CASES, None).blueprint())
     app.register_blueprint(SessionRoutes(None, USE_CASES, Keys()).blueprint())
     app.register_blueprint(SubjectRoutes(None, USE_CASES, None).blueprint())
     app.register_blueprint(UsageRoute(None, Keys()).blueprint())
+    app.register_blueprint(MetricsRoute(Metrics(), stage_settings(), bool, bool).blueprint())
+    app.register_blueprint(
+        UsageHistory(history=None, keys=Keys(), settings=stage_settings(), today=date.today).blueprint()
+    )
     app.register_blueprint(WebSocketRoute(None, None).blueprint())
     app.register_blueprint(
         pages_blueprint(
@@ -126,6 +135,7 @@ def test_private_routes_ask_for_a_key():
     free = {path for path, _, operation in operations() if operation.get("security") == []}
     assert free == {
         "/",
+        "/usage",
         "/assets/{name}",
         "/healthz",
         "/readyz",

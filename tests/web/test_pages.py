@@ -9,6 +9,7 @@ from flask import Flask
 from services.events import Event
 from services.settings import Settings
 from services.streams.use_case import Input, UseCase, one_call
+from services.telemetry.metrics import Metrics
 from services.web.doors import Doors, install_doors
 from services.web.keys import new_key
 from services.web.openapi import document
@@ -38,6 +39,7 @@ USE_CASE = UseCase(
 IMPORTED = re.compile(r'^(?:import|}) .*from "\./([^"]+)";$', re.MULTILINE)
 PUBLIC = [
     "/",
+    "/usage",
     "/healthz",
     "/readyz",
     "/v1/use-cases",
@@ -48,7 +50,7 @@ PUBLIC = [
 
 def folder(tmp_path: Path) -> Path:
     """A page of which every file says its own name."""
-    for name in ["index.html", *ASSETS]:
+    for name in ["index.html", "usage.html", *ASSETS]:
         (tmp_path / name).write_text(f"{name} · ü")
     return tmp_path
 
@@ -62,7 +64,7 @@ def app(
 ) -> Flask:
     made, use_cases = Flask(__name__, static_folder=None), {USE_CASE.name: USE_CASE}
     install_doors(made, Doors.of(chosen or settings(), lambda: bool(chosen and chosen.keys)))
-    install_problems(made)
+    install_problems(made, Metrics())
     made.register_blueprint(
         pages_blueprint(
             client,
@@ -85,6 +87,7 @@ def client(tmp_path):
     ("path", "content_type"),
     [
         ("/", "text/html; charset=utf-8"),
+        ("/usage", "text/html; charset=utf-8"),
         ("/assets/gloss.js", "text/javascript; charset=utf-8"),
         ("/assets/page.js", "text/javascript; charset=utf-8"),
         ("/assets/page.css", "text/css; charset=utf-8"),
@@ -133,6 +136,11 @@ def test_head_is_get_without_a_body(client, path):
     assert head.headers == whole.headers
 
 
+def test_a_page_is_not_a_folder(client):
+    """With a slash behind its name a page would look for its parts in the wrong place."""
+    assert get(client, "/usage/").status_code == 404
+
+
 @pytest.mark.parametrize("path", PUBLIC)
 def test_no_key_is_asked_for(tmp_path, path):
     """With keys configured these stay open."""
@@ -151,7 +159,8 @@ def test_a_missing_file_stops_the_start(tmp_path):
 def test_the_page_of_the_project_is_whole():
     """Every file that is served exists in the project, and the page and its modules load only served ones."""
     client = app(CLIENT).test_client()
-    wanted = {part.split('"')[0] for part in get(client, "/").text.split('"assets/')[1:]}
+    pages = get(client, "/").text + get(client, "/usage").text
+    wanted = {part.split('"')[0] for part in pages.split('"assets/')[1:]}
     for name in wanted & {name for name in ASSETS if name.endswith(".js")}:
         wanted |= set(IMPORTED.findall(get(client, f"/assets/{name}").text))
     assert wanted == set(ASSETS) - {"gloss.d.ts"}

@@ -68,6 +68,11 @@ class Exchange:
         """Tell whether the store does not have all yet that is to be there when this process ends."""
         return self._publisher.busy or (self._others is not None and self._others.post.busy)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many logs have something that is not stored yet."""
+        return self._publisher.waiting
+
     def open(self, take_over: TakeOver) -> None:
         """Listen to others and look after what a process left behind that is no more."""
         self._keeper = Keeper(

@@ -110,6 +110,11 @@ class Publisher:
         """Tell whether this stream's log is being stored."""
         return stream.id in self._open
 
+    @property
+    def waiting(self) -> int:
+        """Return how many logs are to be stored, or stored further."""
+        return len(self._changed)
+
     def publish(self, publication: Publication) -> None:
         """Store this log from now on, until its end is stored."""
         self._open[publication.stream.id] = publication

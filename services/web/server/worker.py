@@ -48,6 +48,9 @@ class Worker(GeventWorker):
         self.greenlets = Group()
         self._tls = _tls(self.cfg) if self.cfg.is_ssl else None
         listeners = [self._listen(sock) for sock in self.sockets]
+        pulse = getattr(self.wsgi, "extensions", {}).get("gloss.pulse")
+        if pulse is not None:
+            gevent.spawn(pulse.run)
         while self.alive:
             self._turn()
         self._stop(listeners, core.drain if core else Drain(), (lambda: core.unfinished) if core else bool)

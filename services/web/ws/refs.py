@@ -19,7 +19,7 @@ from services.state import patience
 from services.streams.clock import Timer
 from services.streams.core import Core
 from services.streams.readers import SPREAD_S, Reader
-from services.web.problems import as_problem
+from services.web.problems import counted
 from services.web.ws.connection import Connection
 from services.web.ws.served import Served
 from services.wire.message import DRAIN, refusal
@@ -94,7 +94,7 @@ class Refs:
         except Exception as error:  # noqa: BLE001 - the boundary: whatever goes wrong has its answer
             self._free(served)
             self._connection.bother()
-            self._connection.send([refusal(served.ref, as_problem(error).problem())])
+            self._connection.send([refusal(served.ref, counted(self._core.metrics, error).problem())])
         finally:
             self._telling -= 1
             self._close_when_done()

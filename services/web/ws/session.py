@@ -22,7 +22,7 @@ from services.web.bodies import parse_object
 from services.web.callers import Caller, check_scope
 from services.web.entrance import Entrance
 from services.web.keys import Keys
-from services.web.problems import as_problem
+from services.web.problems import counted
 from services.web.streams import LATE_S
 from services.web.validation import validated
 from services.web.ws.connection import Connection
@@ -114,10 +114,10 @@ class Session:
             ref = ref_of(asked)
             self._do(asked, len(message))
         except Unauthorized as error:
-            self._turn_away(refusal(ref, error.problem()))
+            self._turn_away(refusal(ref, counted(self._core.metrics, error).problem()))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever goes wrong has its answer
             self._connection.bother()
-            self._connection.send([refusal(ref, as_problem(error).problem())])
+            self._connection.send([refusal(ref, counted(self._core.metrics, error).problem())])
 
     def _do(self, asked: dict[str, Any], size: int) -> None:
         op = asked.get("op")
