@@ -36,9 +36,9 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("services/telemetry/metrics.py",),
     "opentelemetry": ("services/telemetry/otel.py",),
     "jinja2": ("services/prompting.py",),
-    "pydantic_settings": ("services/settings.py",),
+    "pydantic_settings": ("services/settings/",),
     "pydantic": (
-        "services/settings.py",
+        "services/settings/",
         "services/streams/use_case.py",  # the input models
         "services/use_cases/",
         "services/web/streams.py",  # the fields of a token

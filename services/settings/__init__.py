@@ -7,26 +7,18 @@ file's caps; ``Settings.named`` tells the two apart. README's table is made from
 import ipaddress
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.settings.declare import Secrets, SettingsError, Words, by_comma, by_space, setting
+
+__all__ = ["DEFAULT_MODEL", "LOOPBACK_NAMES", "MIB", "Settings", "SettingsError", "read"]
 
 MIB = 1024 * 1024
 DEFAULT_MODEL = "gpt-4.1-mini"  # fast, cheap, streams, does not reason first
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-
-Words: TypeAlias = Annotated[tuple[str, ...], NoDecode]
-Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode]
-
-
-def setting(default: Any, env: str, why: str, *, unit: str = "", **limits: Any) -> Any:
-    """Declare one setting: its variable, its unit, and why its default is what it is."""
-    return Field(default, validation_alias=env, description=why, json_schema_extra={"unit": unit}, **limits)
-
-
-class SettingsError(ValueError):
-    """The settings do not fit together; the message says what to do and repeats no secret."""
 
 
 class Settings(BaseSettings):
@@ -186,49 +178,39 @@ class Settings(BaseSettings):
 
     # What it may cost
     usd_per_day: Decimal | None = setting(
-        None,
-        "GLOSS_USD_PER_DAY",
-        "All callers together, by UTC: reserved before a provider is asked. Unset: no limit.",
-        unit="USD",
-        ge=0,
-    )
+        None, "GLOSS_USD_PER_DAY", unit="USD", ge=0,
+        why="All callers together, by UTC: reserved before a provider is asked. Unset: no limit.",
+    )  # fmt: skip
     tokens_per_day: int | None = setting(
-        None,
-        "GLOSS_TOKENS_PER_DAY",
-        "The same in tokens, input and output together: for models without a price.",
-        unit="tokens",
-        ge=0,
-    )
+        None, "GLOSS_TOKENS_PER_DAY", unit="tokens", ge=0,
+        why="The same in tokens, input and output together: for models without a price.",
+    )  # fmt: skip
     prices: Path | None = setting(
-        None,
-        "GLOSS_PRICES",
+        None, "GLOSS_PRICES",
         "TOML file of your own prices: a table per model, `input` and `output` in USD per million tokens.",
-    )
+    )  # fmt: skip
     quotas_open: bool = setting(
-        default=False,
-        env="GLOSS_QUOTAS_OPEN",
+        default=False, env="GLOSS_QUOTAS_OPEN",
         why="While Redis is away: begin what has a limit, each process counting alone; off: refuse it (503).",
-    )
+    )  # fmt: skip
     usage_days: float = setting(
         400, "GLOSS_USAGE_DAYS", "What was used is kept so long, by day: a year, and the same month before.",
         unit="days", gt=0,
     )  # fmt: skip
+
     # What the operator sees
     metrics_key: SecretStr | None = setting(
-        None,
-        "GLOSS_METRICS_KEY",
+        None, "GLOSS_METRICS_KEY",
         "Opens /metrics, as a Bearer token. Unset: open on loopback where there are no keys, else shut.",
-    )
+    )  # fmt: skip
     metrics_folder: Path | None = setting(
-        None,
-        "PROMETHEUS_MULTIPROC_DIR",
+        None, "PROMETHEUS_MULTIPROC_DIR",
         "Where workers keep their figures together; gunicorn.conf.py makes one, in memory where it can.",
-    )
+    )  # fmt: skip
     otel_endpoint: str | None = setting(
-        None,
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        None, "OTEL_EXPORTER_OTLP_ENDPOINT",
         "A collector for traces (`pip install -r requirements-otel.txt`); other OTEL_* hold too.",
-    )
+    )  # fmt: skip
     otel_traces_endpoint: str | None = setting(
         None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same for traces alone, with its whole path."
     )
@@ -393,19 +375,8 @@ class Settings(BaseSettings):
         30, "GLOSS_SESSION_DAYS", "A session not used for so long is forgotten.", unit="days", gt=0
     )
 
-    @field_validator("trusted_hosts", "models", "cors_origins", mode="before")
-    @classmethod
-    def _by_comma(cls, value: object) -> object:
-        return (
-            tuple(word.strip() for word in value.split(",") if word.strip())
-            if isinstance(value, str)
-            else value
-        )
-
-    @field_validator("keys", "providers", mode="before")
-    @classmethod
-    def _by_space(cls, value: object) -> object:
-        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+    _by_comma = field_validator("trusted_hosts", "models", "cors_origins", mode="before")(by_comma)
+    _by_space = field_validator("keys", "providers", mode="before")(by_space)
 
     @property
     def on_loopback(self) -> bool:
