@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from services.cost.report import DIMENSIONS, By, Lines, report
 from services.errors import Forbidden, InvalidInput
 from services.settings import Settings
+from services.web.callers import ANONYMOUS
 from services.web.keys import Keys, authenticate
 
 SCOPE = "admin"
@@ -37,9 +38,8 @@ class UsageHistory:
 
     def show(self) -> Response:
         """Sum up what was used from one day to another, by what is asked for."""
-        if self.keys:
-            authenticate(request, self.keys, scope=SCOPE)
-        elif not self.settings.on_loopback:
+        caller = authenticate(request, self.keys, scope=SCOPE)
+        if caller is ANONYMOUS and not self.settings.on_loopback:
             raise Forbidden(f"Make a key with the scope `{SCOPE}`: without keys this is for loopback only.")
         last = _day("to", self.today())
         first = _day("from", last - timedelta(days=USUAL_DAYS - 1))

@@ -69,7 +69,7 @@ def test_only_the_operators_key_opens_it():
     """No key, and a key for use cases, do not."""
     other, entry = new_key("web", scopes=["translate"])
     admin, operator = new_key("operator", scopes=["admin"])
-    client, _ = house(keys=parse_keys([entry.line(), operator.line()]))
+    client, _ = house(keys=Keys(parse_keys([entry.line(), operator.line()])))
     statuses = [
         client.get(PATH, headers={"Authorization": f"Bearer {key}"} if key else {}).status_code
         for key in (None, other, admin)
