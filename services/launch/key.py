@@ -105,7 +105,7 @@ def do(given: Mapping[str, str], settings: Settings) -> str:
 
 def make(given: Mapping[str, str]) -> tuple[str, Entry]:
     """Make a key; raises ``SettingsError`` for a value that cannot be one."""
-    expires = parse_moment(given["EXPIRES"]) if "EXPIRES" in given else None
+    expires = _to_come(given["EXPIRES"]) if "EXPIRES" in given else None
     scopes = [scope for scope in re.split(r"[,+\s]+", given.get("SCOPES", "")) if scope]
     exist = {*USE_CASES, *PRIVILEGED}
     if not set(scopes) <= exist:
@@ -134,10 +134,14 @@ def _revoked(key_id: str, settings: Settings) -> str:
 def _rotated(given: Mapping[str, str], settings: Settings) -> str:
     """Make a key with the same owner, scopes and limits."""
     fixed = parse_keys(settings.keys)
-    until = parse_moment(given["EXPIRES"]) if "EXPIRES" in given else datetime.now(UTC) + OVERLAP
+    now = datetime.now(UTC)
+    until = _to_come(given["EXPIRES"]) if "EXPIRES" in given else now + OVERLAP
     old = fixed.get(given["ROTATE"]) or _at_store(settings, stored_keys.load).get(given["ROTATE"])
     if old is None:
         raise UnknownKeyError("There is no key of this id.")
+    if old.is_over(now):
+        raise SettingsError("This key opens nothing any more, so nothing follows it: make a new one.")
+    until = min(until, old.expires or until)
     key, new = _follower(old)
     if old.id in fixed or "PRINT" in given:
         both = f"{new.line()}\n\nand put this one in the place of the old key's:\n\n"
@@ -149,6 +153,14 @@ def _rotated(given: Mapping[str, str], settings: Settings) -> str:
 
     _at_store(settings, lambda store: stored_keys.change(store, changed))
     return f"{KEPT}The old key opens nothing from {until:%Y-%m-%d %H:%M} UTC on.\n\n{SHOWN_ONCE}{key}"
+
+
+def _to_come(written: str) -> datetime:
+    """Read a moment that is not over; raises SettingsError."""
+    moment = parse_moment(written)
+    if moment <= datetime.now(UTC):
+        raise SettingsError("EXPIRES is over already; REVOKE ends a key at once.")
+    return moment
 
 
 def _follower(old: Entry) -> tuple[str, Entry]:

@@ -68,7 +68,7 @@ def beside(settings: Settings) -> Store:
         return RedisStore(settings.redis_url.get_secret_value(), call_s=TOOL_S)
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
-        return SqliteStore(Database(settings.data / FILE))
+        return SqliteStore(Database(settings.data / FILE), beside=True)
     except OSError as error:
         raise SettingsError(f"{settings.data} cannot be written ({error.strerror}).") from None
 

@@ -32,12 +32,16 @@ SWEEP = (
 
 
 class SqliteStore:
-    """A ``Store`` in a file; making it lets all leases and holds of the process before lapse."""
+    """A ``Store`` in a file; making it lets all leases and holds of the process before lapse.
+
+    But not ``beside`` a process that has the file: that one is not gone.
+    """
 
     def __init__(
         self,
         database: Database,
         *,
+        beside: bool = False,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,7 +54,8 @@ class SqliteStore:
         groups = SqliteGroups(database, wall)
         self.join, self.quit, self.members = groups.join, groups.quit, groups.members
         self._sums = SqliteSums(database, wall=wall, monotonic=monotonic)
-        self._sums.lapse_all()
+        if not beside:
+            self._sums.lapse_all()
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None if there is none."""

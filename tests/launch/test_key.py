@@ -96,10 +96,23 @@ def test_a_key_is_replaced_without_a_gap(desk):
 def test_the_old_key_ends_when_it_is_told_to(desk):
     """``EXPIRES`` says when, and a third key follows as the second did."""
     old = desk.say("NAME=web")[-1]
-    new = desk.say(f"ROTATE={old.split('_')[1]}", "EXPIRES=2020-01-01")[-1]
+    new = desk.say(f"ROTATE={old.split('_')[1]}", "EXPIRES=2126-01-01")[-1]
     third = desk.say(f"ROTATE={new.split('_')[1]}")[-1]
-    assert [desk.opens(key) for key in (old, new, third)] == [False, True, True]
+    assert [desk.opens(key) for key in (old, new, third)] == [True, True, True]
+    assert desk.stored[old.split("_")[1]].expires == datetime(2126, 1, 1, tzinfo=UTC)
     assert {entry.caller.owner for entry in desk.stored.values()} == {old.split("_")[1]}
+
+
+@pytest.mark.parametrize("word", ["EXPIRES=2020-01-01", "ROTATE"])
+def test_no_key_is_made_that_is_over(desk, word, capsys):
+    """Neither one that has ended before it begins, nor the follower of one that was withdrawn."""
+    desk.say("NAME=web")
+    [key_id] = desk.stored
+    desk.say(f"REVOKE={key_id}")
+    words = ("NAME=late", word) if "=" in word else (f"{word}={key_id}",)
+    assert main(words, desk.settings) == 2
+    assert "any more" in (said := capsys.readouterr().err) or "over already" in said
+    assert list(desk.stored) == [key_id]
 
 
 def test_a_key_of_the_settings_gets_its_follower_printed(tmp_path, capsys):
@@ -134,17 +147,17 @@ def test_all_keys_are_listed(tmp_path, capsys):
     """Those of the settings and those of the store, with limits, end and last use."""
     _, fixed = new_key("fixed")
     desk = Desk(tmp_path / "state", capsys, keys=(fixed.line(),))
-    key = desk.say("NAME=web", "STREAMS=3", "EXPIRES=2020-01-01")[-1]
+    key = desk.say("NAME=web", "STREAMS=3", "EXPIRES=2126-01-01")[-1]
     store = beside(desk.settings)
     stored_keys.note_use(store, {key.split("_")[1]: datetime(2026, 1, 2, 3, 4, tzinfo=UTC)})
     store.close()
     head, *rows = desk.say("LIST=1")
     assert head.split()[0] == "ID"
     assert [row.split()[0] for row in rows] == [fixed.id, key.split("_")[1]]
-    assert all(
-        part in rows[1] for part in ("web", "streams=3", "2020-01-01 00:00 (over)", "2026-01-02 03:04")
-    )
+    assert all(part in rows[1] for part in ("web", "streams=3", "2126-01-01 00:00", "2026-01-02 03:04"))
     assert rows[0].endswith("never")
+    desk.say(f"REVOKE={key.split('_')[1]}")
+    assert "(over)" in desk.say("LIST=1")[-1]
 
 
 def test_it_is_a_command(tmp_path):

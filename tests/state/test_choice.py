@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from services.settings import SettingsError
-from services.state.choice import choose
+from services.state.choice import beside, choose
 from services.state.memory import MemoryStore
 from services.state.redis import RedisStore
 from services.state.sqlite import SqliteStore
+from services.state.sums import Hold, Kept, Sum
 from tests.live.service import free_port
 from tests.redis_server import RedisServer
 from tests.streams.stage import stage_settings
@@ -34,6 +35,15 @@ def test_a_folder_has_one_process(tmp_path: Path) -> None:
     assert isinstance(first.store, SqliteStore)
     assert isinstance(second.store, MemoryStore)
     assert "another process" in second.told
+
+
+def test_a_tool_beside_a_service_ends_nothing_of_it(tmp_path: Path) -> None:
+    """What the service holds of a budget it still holds when somebody made a key."""
+    store = choose(settings(tmp_path)).store
+    held = Hold("running", [Sum("row", "tokens", 60.0, fixed=7)], 60.0)
+    assert store.reserve([held]) == [0]
+    beside(settings(tmp_path)).close()
+    assert store.sums(["row"]) == [{"tokens": Kept(0, 7)}]
 
 
 def test_without_a_disk_it_is_memory(tmp_path: Path) -> None:
