@@ -98,7 +98,7 @@ function showSums({ total }) {
   const tile = (name, value, more) =>
     el("div", {}, el("dt", { textContent: name }), el("dd", {}, value, el("span", { className: "soft", textContent: more })));
   const tiles = [
-    tile("Cost", priced(total.cost_usd), total.unpriced > 0 ? `without ${plural(total.unpriced, "stream")} that have no price` : "by the price table"),
+    tile("Cost", priced(total.cost_usd), total.unpriced > 0 ? `not in it: ${plural(total.unpriced, "request")} without a price` : "by the price table"),
     tile("Streams", number.format(total.streams), `${share(total.ends.stop ?? 0, total.streams)} complete`),
     tile("Input tokens", compact.format(total.input_tokens), `${share(total.cached_input_tokens, total.input_tokens)} from providers’ caches`),
     tile("Output tokens", compact.format(total.output_tokens), `${share(total.reasoning_tokens, total.output_tokens)} reasoning`),

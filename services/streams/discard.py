@@ -18,8 +18,6 @@ def discard(core: Core, stream: Stream) -> None:
     if stream.session is None:
         return
     if stream.is_copy:  # it may have ended before its process hears of it, and the turn be there
-        stream.presence.enter()
-        stream.await_end(STOPPED_S)
-        stream.presence.leave()
+        stream.attend_end(STOPPED_S)
     if stream.log.end is not None:
         core.sessions.discard_turn(stream.session, stream.id)

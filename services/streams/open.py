@@ -154,9 +154,7 @@ def _supersede(core: Core, use_case: UseCase, given: Input, stream: Stream, limi
         return
     earlier.stop("superseded")
     if use_case.sessions:
-        earlier.presence.enter()  # a copy grows while somebody reads it
-        earlier.await_end(SUPERSEDED_S)
-        earlier.presence.leave()
+        earlier.attend_end(SUPERSEDED_S)
 
 
 def require_room(core: Core, owner: str, *, key: str | None = None) -> None:

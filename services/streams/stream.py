@@ -118,6 +118,12 @@ class Stream:
             grown.clear()
         self.log.unwatch(grown.set)
 
+    def attend_end(self, most_s: float) -> None:
+        """Wait as ``await_end`` does, as one of its readers: a copy grows while somebody reads it."""
+        self.presence.enter()
+        self.await_end(most_s)
+        self.presence.leave()
+
     def stop(self, reason: FinishReason) -> None:
         """End the stream for this reason; the first reason counts, an ended stream is left alone."""
         self.throw(Stopped(reason))

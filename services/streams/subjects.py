@@ -10,7 +10,6 @@ from services.errors import NotFound
 from services.state.store import Store
 from services.streams.registry import Streams
 from services.streams.sharing import facts as known
-from services.streams.stream import Stream
 
 PAGE = 200
 ENDS_S = 2.0  # what is cancelled has ended by then
@@ -29,7 +28,7 @@ def cancel_all(streams: Streams, owner: str) -> None:
     for stream in running:
         stream.stop("cancelled")
     for stream in running:
-        await_end(stream, ENDS_S)
+        stream.attend_end(ENDS_S)
     streams.forget(owner)
 
 
@@ -45,13 +44,6 @@ def delete_all(store: Store, streams: Streams, owner: str) -> None:
         store.quit(_group(owner), [name])
 
 
-def await_end(stream: Stream, seconds: float) -> None:
-    """Wait until a stream has ended, at most so long."""
-    stream.presence.enter()  # a copy grows while somebody reads it
-    stream.await_end(seconds)
-    stream.presence.leave()
-
-
 def _end(streams: Streams, stream_id: str, owner: str) -> None:
     try:
         stream = streams.get(stream_id, owner)
@@ -59,7 +51,7 @@ def _end(streams: Streams, stream_id: str, owner: str) -> None:
         return
     if stream.log.end is None:
         stream.stop("cancelled")
-        await_end(stream, ENDS_S)
+        stream.attend_end(ENDS_S)
 
 
 def _names(store: Store, owner: str) -> Iterator[str]:

@@ -53,10 +53,8 @@ def pages_blueprint(  # noqa: PLR0913 - what there is to show
     @pages.get("/usage")
     def page() -> Response:
         """Show a page; what it shows, it asks for itself."""
-        if request.path not in shown:
-            raise NotFound(
-                "There is no such page."
-            )  # with a slash at its end it would look for its parts elsewhere
+        if request.path not in shown:  # with a slash at its end it would look for its parts elsewhere
+            raise NotFound("There is no such page.")
         return Response(shown[request.path], content_type="text/html; charset=utf-8")
 
     @pages.get("/assets/<name>")

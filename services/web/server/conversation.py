@@ -89,11 +89,13 @@ class Conversation:
         self._worker.connections.answered(self._sock, more=more)
 
     def _end(self) -> None:
-        with suppress(OSError):
-            self._close_answer()
-        with suppress(OSError):
-            self._sock.close()
-        self._worker.connections.discard(self._sock)
+        try:
+            with suppress(OSError):
+                self._close_answer()
+        finally:  # whatever an answer's end fails of
+            with suppress(OSError):
+                self._sock.close()
+            self._worker.connections.discard(self._sock)
 
     def _close_answer(self) -> None:
         answer, self._answer = self._answer, None

@@ -24,6 +24,10 @@ class Wire:
         self.response.start_response("200 OK", [("Content-Type", "x/y")])
         self.sock = here
 
+    def close(self) -> None:
+        self.sock.close()
+        self.there.close()
+
     def heard(self) -> bytes:
         """What has come until now."""
         self.there.settimeout(0)
@@ -37,8 +41,7 @@ class Wire:
 def wire() -> Iterator[Wire]:
     wire = Wire()
     yield wire
-    wire.sock.close()
-    wire.there.close()
+    wire.close()
 
 
 def body(data: bytes) -> bytes:
@@ -74,8 +77,7 @@ def test_head(wire):
     other.response.send_headers()
     assert undated(head) == undated(other.heard().removesuffix(b"\r\n\r\n"))
     assert (chunks, wire.response.headers_sent) == (b"3\r\nabc\r\n", True)
-    other.sock.close()
-    other.there.close()
+    other.close()
 
 
 def test_put(wire):
@@ -146,5 +148,4 @@ def test_not_direct(kind):
     )
 
     assert direct(wire.response, bool, b"") is None
-    wire.sock.close()
-    wire.there.close()
+    wire.close()
