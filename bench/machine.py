@@ -50,8 +50,8 @@ def _pss_kb(pid: int) -> int:
 
 
 def pin(core: int) -> None:
-    """Keep the calling process on one core, where the machine has that many."""
-    if core in os.sched_getaffinity(0):
+    """Keep the calling process on one core, where the machine has that many; children inherit it."""
+    with suppress(OSError):
         os.sched_setaffinity(0, {core})
 
 
