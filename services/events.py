@@ -155,13 +155,6 @@ def _decoder(own: tuple[type[Event], ...]) -> Decoder:
     return decode
 
 
-def follows(event: Event, previous: Event | None) -> bool:
-    """Tell whether the grammar allows ``event`` after ``previous`` (None: at the beginning)."""
-    if previous is None:
-        return isinstance(event, Start)
-    return not isinstance(previous, ENDS) and not isinstance(event, Start)
-
-
 def joined_text(events: Iterable[Event]) -> str:
     """Return the answer's whole text: what the text encoding carries."""
     return "".join(event.text for event in events if isinstance(event, Text))

@@ -14,7 +14,6 @@ from services.events import (
     FinishReason,
     Notice,
     Text,
-    follows,
     joined_text,
     to_line,
     type_of,
@@ -25,27 +24,6 @@ from tests.wire.test_encodings import ERROR, FINISH
 
 TEXT = Text(text="a")
 OWN = [event for use_case in USE_CASES.values() for event in use_case.events]
-
-
-@pytest.mark.parametrize(
-    ("previous", "allowed"),
-    [(None, {START}), (START, {TEXT, FINISH}), (TEXT, {TEXT, FINISH}), (FINISH, set())],
-    ids=["at the beginning", "after start", "after text", "after the end"],
-)
-def test_the_grammar(previous: Event | None, allowed: set[Event]) -> None:
-    """Start (text | own | notice)* (finish | error)."""
-    every = [START, TEXT, FINISH]
-    assert [event for event in every if follows(event, previous)] == [
-        event for event in every if event in allowed
-    ]
-
-
-@pytest.mark.parametrize("end", [FINISH, ERROR])
-def test_nothing_follows_an_end(end: Event) -> None:
-    """Neither kind of end."""
-    assert not any(
-        follows(event, end) for event in (START, TEXT, Notice(code="c", detail="d"), FINISH, ERROR)
-    )
 
 
 def test_an_event_is_an_object_with_number_and_type() -> None:

@@ -102,7 +102,9 @@ class Reading:
             return "", False
         choice = chunk.choices[0]
         said = choice.delta or choice.message or _Said()
-        text = self._whole(said.content or "")
+        text = said.content or ""
+        if self._high or not text.isascii():
+            text = self._whole(text)
         if choice.finish_reason is not None:
             text += self._finish(choice.finish_reason)
         return text, bool(said.reasoning_content or said.reasoning)
@@ -123,9 +125,7 @@ class Reading:
 
     def _whole(self, text: str) -> str:
         """Join what was cut between two deltas; a half that has no other becomes U+FFFD."""
-        if not self._high and (text.isascii() or not HALF.search(text)):
-            return text
-        if not text:
+        if not text or not (self._high or HALF.search(text)):
             return text
         text, self._high = self._high + text, ""
         if HIGH_HALVES[0] <= text[-1] <= HIGH_HALVES[1]:

@@ -95,19 +95,17 @@ class Connection:
             if not self._pending():
                 self._hub.wait(self._readable)
             return self._sock.recv(READ_BYTES)
-        while True:
-            self._wait()
-            with suppress(BlockingIOError):
-                return self._inner.recv(READ_BYTES)
-
-    def _wait(self) -> None:
-        """Wait as ``hub.wait`` does, with less between the hub and whoever reads."""
         readable = self._readable
-        readable.start(gevent.getcurrent().switch)
-        try:
-            self._hub.switch()
-        finally:
-            readable.stop()
+        while True:
+            readable.start(gevent.getcurrent().switch)  # as ``hub.wait`` does, with less in between
+            try:
+                self._hub.switch()
+            finally:
+                readable.stop()
+            try:
+                return self._inner.recv(READ_BYTES)
+            except BlockingIOError:
+                continue
 
     @property
     def quiet(self) -> bool:

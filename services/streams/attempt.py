@@ -62,7 +62,8 @@ def _fell_back(emit: Callable[[Event], None], course: Course, model: Model) -> N
 class Attempt:
     """One request: what it says within ``cap``, why it ended, what it used of its ``grant``.
 
-    ``said`` is kept where the answer may have to be asked for again.
+    ``spoke`` tells afterwards whether there was text. ``said`` is kept where the answer may have to
+    be asked for again.
     """
 
     def __init__(  # noqa: PLR0913 - what one request is
@@ -86,23 +87,32 @@ class Attempt:
     def deltas(self) -> Generator[str, None, None]:
         """Ask, and yield the text; raises ProviderFailure."""
         terms = self._terms
-        hearing = Hearing(terms.clock, terms.silences, terms.notice)
+        hearing, meter = Hearing(terms.clock, terms.silences, terms.notice), self._meter
         free, outcome, began = False, STOPPED, terms.clock.monotonic()
         terms.running.add(self)
         try:
             with closing(self.model.provider.stream(self.planned.request)) as values:
-                for delta in hearing.deltas(values):
-                    if fits := self._take(delta):
+                for value in values:
+                    if type(value) is not str:
+                        hearing.note(value)
+                        continue
+                    if not hearing.spoke:
+                        hearing.begin()
+                    hearing.text()
+                    if fits := meter.add(value):
+                        if self._keeps:
+                            self.said.append(fits)
                         yield fits
-                    if self._meter.full:  # a provider that does not heed its cap
+                    if meter.full:  # a provider that does not heed its cap
                         self.reason, outcome = "length", WHOLE
                         return
             self.reason, outcome = hearing.reason, WHOLE
         except ProviderFailure as failure:
             outcome = failure.slug
-            free = not (self.spoke or hearing.thought or _had_begun(failure))
+            free = not (hearing.spoke or hearing.thought or _had_begun(failure))
             raise
         finally:
+            self.spoke = hearing.spoke
             hearing.close()
             terms.running.discard(self)
             terms.course.asked(self._request(outcome, hearing.done, began))
@@ -110,14 +120,6 @@ class Attempt:
                 terms.reservation.give_back(self._grant)
             else:
                 self._account(hearing.done)
-
-    def _take(self, delta: str) -> str:
-        """Return what the cap allows of a delta."""
-        self.spoke = True
-        fits = self._meter.add(delta)
-        if fits and self._keeps:
-            self.said.append(fits)
-        return fits
 
     def _request(self, outcome: str, done: llm.Done | None, began: float) -> Request:
         tokens = done.tokens if done and done.tokens else self.counted

@@ -66,6 +66,7 @@ class Alarm:
     def __init__(self, clock: Clock, seconds: float, ring: Callable[[], None]) -> None:
         """Start to wait; ``ring`` is called once, from the hub, and must not block."""
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._ring = ring
         self._timer: Timer | None = None
         self.restart(seconds)
@@ -79,7 +80,7 @@ class Alarm:
 
     def touch(self) -> None:
         """Put the ring off: nothing is owed until ``seconds`` from now."""
-        self._touched = self._clock.monotonic()
+        self._touched = self._monotonic()
 
     def close(self) -> None:
         """Never ring again, and hold nothing: who rings often holds the alarm. Closing twice is fine."""

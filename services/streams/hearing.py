@@ -1,6 +1,6 @@
-"""Listening to a provider: text goes on, everything else is kept, and silence is minded."""
+"""Listening to a provider: what is no text is kept, and silence is minded."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,11 @@ class Silences:
 
 
 class Hearing:
-    """Listens to one attempt: passes deltas on, keeps the rest, and minds the silence.
+    """Listens to one attempt: keeps what is no text, and minds the silence.
 
-    ``thought`` tells whether the model has reasoned, which costs what text costs.
+    ``text()`` is to be called for each text, ``begin()`` before that for the first.
+    ``spoke`` tells whether there was text, ``thought`` whether the model has reasoned, which costs
+    what text costs.
     """
 
     def __init__(self, clock: Clock, silences: Silences, notice: Callable[[str, str], None]) -> None:
@@ -30,9 +32,10 @@ class Hearing:
         self._notice = notice
         self._between_s = silences.between_s
         self.thought = False
-        self._spoke = False
+        self.spoke = False
         reader = gevent.getcurrent()
         self._alarm = Alarm(clock, silences.first_s, lambda: self._silent(reader))
+        self.text = self._alarm.touch
 
     @property
     def reason(self) -> llm.DoneReason:
@@ -41,24 +44,17 @@ class Hearing:
             raise ProviderIncomplete("The provider ended without saying why.", retryable=True)
         return self.done.reason
 
-    def deltas(self, values: Iterator[llm.Value]) -> Generator[str, None, None]:
-        """Yield the text; content, and only content, puts the alarm off."""
-        touch = self._alarm.touch
-        for value in values:
-            if type(value) is str:
-                touch()
-                if not self._spoke:
-                    self._spoke = True
-                    self._alarm.restart(self._between_s)
-                yield value
-            else:
-                self._note(value)
+    def begin(self) -> None:
+        """Note the first text: the silence between two has another limit."""
+        self.spoke = True
+        self._alarm.restart(self._between_s)
 
     def close(self) -> None:
         """Stop minding."""
         self._alarm.close()
 
-    def _note(self, value: llm.Value) -> None:
+    def note(self, value: llm.Value) -> None:
+        """Keep what is no text; thinking, like text, puts the alarm off."""
         if isinstance(value, llm.Done):
             self.done = value
         elif isinstance(value, llm.Dropped):
@@ -70,7 +66,7 @@ class Hearing:
                 self._notice("thinking", "The model is reasoning; no text yet.")
 
     def _silent(self, reader: Any) -> None:
-        if self._spoke:
+        if self.spoke:
             late = ProviderTimeout("The provider fell silent after its last words.", retryable=True)
         else:  # waited for as long as anybody may wait for it
             late = ProviderTimeout("The provider fell silent before its first word.")

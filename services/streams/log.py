@@ -12,7 +12,7 @@ made from the lines, once, however many readers there are.
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
-from services.events import ENDS, Decoder, Event, decoder, follows, to_line
+from services.events import ENDS, Decoder, Event, Start, decoder, to_line
 
 
 class Log:
@@ -26,7 +26,6 @@ class Log:
         self.broken = False
         self._decode: Decoder = decoder(own)
         self._lines: list[bytes] = []
-        self._last: Event | None = None
         self._frames: dict[Callable[[bytes], bytes], list[bytes]] = {}
         self._wakers: list[Callable[[], None]] = []
 
@@ -45,11 +44,11 @@ class Log:
             self._add(self._decode(line), line)
 
     def _add(self, event: Event, line: bytes) -> None:
-        if not follows(event, self._last):
-            raise RuntimeError(f"{type(event).__name__} may not come here")
-        self._last = event
+        kind = type(event)
+        if self.end is not None or (kind is Start) is bool(self._lines):
+            raise RuntimeError(f"{kind.__name__} may not come here")
         self._lines.append(line)
-        if isinstance(event, ENDS):
+        if kind in ENDS:
             self.end = event
         for wake in self._wakers:
             wake()
@@ -69,7 +68,7 @@ class Log:
     ) -> list[bytes]:
         """Return what ``frame`` makes of the ``lines`` that follow; None leaves them as they are."""
         if frame is None:
-            return self.lines(after, most)
+            return self._lines[after : None if most is None else after + most]
         made = self._frames.setdefault(frame, [])
         made.extend(map(frame, islice(self._lines, len(made), None)))
         return made[after : None if most is None else after + most]

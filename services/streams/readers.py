@@ -47,9 +47,10 @@ class Reader:
         self._beat = False
         self._gone = False
         self._closed = False
-        self._put: Callable[[], bool] | None = None  # while it waits: gives away what there is
+        self._soon = gevent.get_hub().loop.run_callback
+        self._give: Callable[[], None] | None = None  # while it waits: gives away what there is
         self._wake: Callable[[], None] | None = None  # while nobody waits for it
-        self._putting = False
+        self._giving = False
         stream.log.watch(self._appended)
         stream.presence.enter()
 
@@ -82,12 +83,6 @@ class Reader:
         self.stream.course.readers += 1
         alarm = Alarm(self.stream.clock, heartbeat_s, self._due)
 
-        def give() -> bool:
-            frames = log.frames(frame, self._after)
-            self._after += len(frames)
-            alarm.touch()
-            return straight is None or not frames or straight.put(frames)
-
         try:
             while not self._gone and not log.broken:
                 self._signal.clear()
@@ -107,12 +102,31 @@ class Reader:
                 elif straight is None:
                     self._signal.wait()
                 else:
-                    self._put, self._wake = give, straight.wake
+                    self._give, self._wake = self._giver(frame, straight, alarm), straight.wake
                     yield None
-                    self._put = None
+                    self._give = None
         finally:
-            self._put = None
+            self._give = None
             alarm.close()
+
+    def _giver(self, frame: Frame | None, straight: Straight, alarm: Alarm) -> Callable[[], None]:
+        """Return what gives away, from the hub, what there is."""
+        stream, log = self.stream, self.stream.log
+
+        def give() -> None:
+            self._giving = False
+            if self._give is None or self._gone or log.broken or stream.doubtful():
+                self._rouse()  # it looks for itself
+                return
+            frames = log.frames(frame, self._after)
+            self._after += len(frames)
+            alarm.touch()
+            if frames and not straight.put(frames):
+                self._due()
+            elif log.end:
+                self._rouse()
+
+        return give
 
     def is_in_log(self, late_s: float) -> bool:
         """Tell whether the event to read on from exists; a copy may be a moment behind what it copies."""
@@ -128,21 +142,11 @@ class Reader:
 
     def _appended(self) -> None:
         """Wake the reader, or have it served from the hub, once for all that is appended until then."""
-        if self._put is None:
+        if self._give is None:
             self._rouse()
-        elif not self._putting:
-            self._putting = True
-            gevent.get_hub().loop.run_callback(self._give)
-
-    def _give(self) -> None:
-        self._putting = False
-        put, stream = self._put, self.stream
-        if put is None or self._gone or stream.log.broken or stream.doubtful():
-            self._rouse()  # it looks for itself
-        elif not put():
-            self._due()
-        elif stream.log.end:
-            self._rouse()
+        elif not self._giving:
+            self._giving = True
+            self._soon(self._give)
 
     def _rouse(self) -> None:
         """Have whoever iterates look again."""

@@ -85,32 +85,42 @@ class Reply:
         self._made.clear()
 
     def _read(self) -> Generator[str, None, None]:
+        """Ask until somebody answers; raises the last failure.
+
+        One generator more between the provider and the reader costs every piece of text its part.
+        """
         granted = self.reserve()
         if not granted:
             self.reason = "length"
             return
         try:
-            yield from self._attempts(self._planned.limited_to(granted))
+            terms = self._terms
+            self._recovers = terms.recovers
+            tries = terms.retry.begin(terms.clock)
+            ways = terms.route.ways(self._planned.limited_to(granted))
+            attempt = self._ask(*next(ways))
+            while attempt:
+                failure = None
+                try:
+                    yield from attempt.deltas()
+                except ProviderFailure as broke:
+                    failure = broke
+                if failure is None:
+                    break
+                if attempt.spoke:
+                    attempt = yield from self._recovered(attempt, failure, tries)
+                    break
+                attempt = self._ask(*self._next(attempt, failure, tries, ways))
+                if attempt is None:
+                    raise failure
+            self._end(attempt)
         finally:
             self._settle()
 
-    def _attempts(self, planned: Planned) -> Generator[str, None, None]:
-        """Ask until somebody answers; raises the last failure."""
-        terms = self._terms
-        self._recovers = terms.recovers
-        tries = terms.retry.begin(terms.clock)
-        ways = terms.route.ways(planned)
-        attempt = self._ask(*next(ways))
-        while attempt and (failure := (yield from self._heard(attempt))):
-            if attempt.spoke:
-                attempt = yield from self._recovered(attempt, failure, tries)
-                break
-            attempt = self._ask(*self._next(attempt, failure, tries, ways))
-            if attempt is None:
-                raise failure
+    def _end(self, attempt: Attempt | None) -> None:
         self.reason = attempt.reason if attempt else "length"
         if self.reason == "length" and self._lowered:
-            terms.reservation.short = True
+            self._terms.reservation.short = True
 
     def _ask(self, model: Model, planned: Planned) -> Attempt | None:
         """Return the next attempt, which may be allowed to say less; None where the budget allows none."""
@@ -127,11 +137,11 @@ class Reply:
         self._made.append(attempt)
         return attempt
 
-    def _heard(self, attempt: Attempt, seam: Seam | None = None) -> Heard:
-        """Pass on what an attempt says, behind the seam if there is one; return how it failed, if it did."""
+    def _heard(self, attempt: Attempt, seam: Seam) -> Heard:
+        """Pass on what an attempt says behind the seam; return how it failed, if it did."""
         try:
             with closing(attempt.deltas()) as deltas:
-                yield from deltas if seam is None else seam.behind(deltas)
+                yield from seam.behind(deltas)
         except ProviderFailure as failure:
             return failure
         return None

@@ -5,6 +5,7 @@ import pytest
 from services.events import Event, Finish, Foreign, Text, Timing, Usage
 from services.streams.log import Log
 from tests.streams.test_pen import START
+from tests.wire.test_encodings import ERROR
 
 FINISH = Finish(
     reason="stop", usage=Usage(), chars=0, sha256="", timing=Timing(first_text_ms=None, total_ms=0)
@@ -92,8 +93,9 @@ def test_a_copy_keeps_what_it_does_not_know() -> None:
 
 @pytest.mark.parametrize(
     ("before", "event"),
-    [((), Text(text="a")), ((), FINISH), ((START,), START), ((START, FINISH), Text(text="a")),
-     ((START, FINISH), FINISH)],
+    [((), Text(text="a")), ((), FINISH), ((START,), START), ((START, Text(text="a")), START),
+     ((START, FINISH), Text(text="a")), ((START, FINISH), FINISH), ((START, ERROR), FINISH),
+     ((START, FINISH), START)],
 )  # fmt: skip
 def test_the_grammar_is_kept(before: tuple[Event, ...], event: Event) -> None:
     """A log begins with one start and has nothing after its end."""

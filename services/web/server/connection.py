@@ -104,6 +104,12 @@ class Connection:
         self._given += sent
         return sent
 
+    def offer(self, data: bytes) -> int:
+        """Send what fits at once; raises OSError, BlockingIOError where nothing does. In the hub too."""
+        sent = self._sock.send(data)
+        self._given += sent
+        return sent
+
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it, however long a slow client takes."""
         self._left = len(data)

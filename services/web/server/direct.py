@@ -6,8 +6,11 @@ the log's append. Where the socket is full, the greenlet takes over: it can wait
 """
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from gunicorn.http.wsgi import Response
+
+from services.web.server.connection import Connection
 
 
 class Waiting(bytes):
@@ -24,7 +27,6 @@ class Direct:
 
     Its head leaves with the first frames, in one packet, at the latest with the first ``flush``.
     ``wake`` has the body asked for its next piece in a greenlet, after it gave ``WAITING``.
-    The socket does not wait from the first ``put`` to the next ``flush``.
     """
 
     def __init__(self, response: Response, wake: Callable[[], None], heartbeat: bytes) -> None:
@@ -32,8 +34,7 @@ class Direct:
         self._response = response
         self._sock = response.sock
         self._heartbeat = heartbeat
-        self._waits = True
-        self._timeout = response.sock.gettimeout()
+        self._offer = cast("Connection", response.sock).offer
         self._rest = _head(response)
         response.headers_sent = True
 
@@ -42,11 +43,8 @@ class Direct:
         chunk = self._rest + self._chunk(frames)
         if not chunk:
             return True
-        if self._waits:
-            self._waits = False
-            self._sock.settimeout(0.0)
         try:
-            sent = self._sock.send(chunk)
+            sent = self._offer(chunk)
         except OSError:  # full, or broken: whoever waits for it will see
             sent = 0
         self._rest = chunk[sent:]
@@ -59,15 +57,12 @@ class Direct:
 
     def flush(self) -> None:
         """Send what is left; raises OSError."""
-        if not self._waits:
-            self._waits = True
-            self._sock.settimeout(self._timeout)
         rest, self._rest = self._rest, b""
         if rest:
             self._sock.sendall(rest)
 
     def _chunk(self, frames: Sequence[bytes]) -> bytes:
-        data = b"".join(frames) if frames else self._heartbeat
+        data = frames[0] if len(frames) == 1 else b"".join(frames) if frames else self._heartbeat
         self._response.sent += len(data)  # the access log tells it
         return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
