@@ -74,6 +74,7 @@ from services.web.usage import UsageRoute
 from services.web.usage_history import UsageHistory
 from services.web.watch import Watch
 from services.web.ws.route import WebSocketRoute
+from services.wire.negotiation import offered
 
 HERE = Path(__file__).parent
 PROMPTS = HERE / "prompts"
@@ -145,7 +146,9 @@ def _register_operator(app: Flask, core: Core, keys: Keys, levels: Levels) -> No
 
 def _register(app: Flask, core: Core, entrance: Entrance) -> None:
     use_cases = core.use_cases
-    app.register_blueprint(StreamRoutes(core, use_cases, entrance).blueprint())
+    app.register_blueprint(
+        StreamRoutes(core, use_cases, entrance, offered(core.settings.pad_bytes)).blueprint()
+    )
     app.register_blueprint(SessionRoutes(core, use_cases, entrance.keys).blueprint())
     app.register_blueprint(SubjectRoutes(core, use_cases, entrance).blueprint())
     app.register_blueprint(UsageRoute(core, entrance.keys).blueprint())
