@@ -1,4 +1,4 @@
-"""A worker that dies while Redis answers nothing: the next one comes up, and waits for it while serving."""
+"""A worker that takes another's place while Redis answers nothing: it waits for it while it serves."""
 
 import os
 import re
@@ -52,11 +52,17 @@ def wait_for(true: Callable[[], bool]) -> None:
         select.select([], [], [], 0.05)
 
 
-def test_the_next_worker_waits_for_redis_while_it_serves(service: Service, own_redis: RedisServer) -> None:
+@pytest.mark.parametrize("how", ["death", "reload"])
+def test_the_next_worker_waits_for_redis_while_it_serves(
+    service: Service, own_redis: RedisServer, how: str
+) -> None:
     """It says that it is not ready, lets nobody in whom it cannot know, and goes on when Redis does."""
     own_redis.freeze()
-    (first,) = re.findall(BOOTING, service.log)
-    os.kill(int(first), signal.SIGKILL)
+    if how == "reload":
+        service.process.send_signal(signal.SIGHUP)
+    else:
+        (first,) = re.findall(BOOTING, service.log)
+        os.kill(int(first), signal.SIGKILL)
     wait_for(lambda: len(re.findall(BOOTING, service.log)) == 2)
     wait_for(lambda: statuses(service) == (200, 503))
     with service.connect() as client:
