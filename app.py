@@ -47,19 +47,19 @@ from services.streams.sharing.exchange import Exchange
 from services.streams.slots import Slots
 from services.streams.takeover import take_over
 from services.streams.use_case import UseCase
-from services.telemetry import setup_logging
+from services.telemetry import folder, setup_logging
 from services.telemetry.metrics import Metrics
 from services.telemetry.pulse import Pulse
 from services.telemetry.traces import Traces
 from services.telemetry.traces import traces as traces_of
 from services.use_cases import USE_CASES
 from services.use_cases.translate import languages
-from services.web.doors import Doors, check_open, install_doors
+from services.web.doors import Doors, check_open, install_doors, may_be_anonymous
 from services.web.entrance import Entrance
-from services.web.entries import Entry
+from services.web.entries import Entry, parse_keys
 from services.web.forgotten import Forgotten
 from services.web.grants import Grants
-from services.web.keys import Keys, parse_keys
+from services.web.keys import Keys
 from services.web.metrics import MetricsRoute
 from services.web.openapi import document
 from services.web.pages import pages_blueprint
@@ -74,6 +74,7 @@ from services.web.usage import UsageRoute
 from services.web.usage_history import UsageHistory
 from services.web.watch import Watch
 from services.web.ws.route import WebSocketRoute
+from services.wire.negotiation import offered
 
 HERE = Path(__file__).parent
 PROMPTS = HERE / "prompts"
@@ -97,19 +98,22 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
 ) -> Flask:
     """Put the service together; ``shared`` is the store once more where other processes see it.
 
-    ``fall_backs`` are asked for the models of GLOSS_PROVIDERS, in its order.
+    ``fall_backs`` are asked for the models of GLOSS_PROVIDERS, in its order. What only keeps the first
+    process of a server from starting is no reason for one that takes another's place: it serves what can
+    be served without a store, and the rest when the store answers again.
     Raises ``SettingsError`` or ValueError where the settings or a prompt file are not right.
     """
     fixed = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
     models = _models(settings, provider, fall_backs, clock)
-    chosen = choose(settings) if store is None else Chosen(store=store, shared=shared)
+    again = folder.has_served(settings.metrics_folder)
+    chosen = choose(settings, again=again) if store is None else Chosen(store=store, shared=shared)
     log.info(chosen.told)
     store = chosen.store
     signing = Signing(store, settings.secret.get_secret_value() if settings.secret else None)
     forgotten = Forgotten(store, now=clock.now, kept_s=settings.token_s)
-    keys = _keys(fixed, store, clock, signing, forgotten)
-    check_open(settings, keyed=bool(keys))
+    keys = _keys(fixed, settings, store, clock, signing, forgotten)
+    _check_keys(settings, keys, forgotten, again=again)
     core = _core(
         settings, models, use_cases, prompting.load(prompts), clock, chosen, traces or traces_of(settings)
     )
@@ -142,7 +146,9 @@ def _register_operator(app: Flask, core: Core, keys: Keys, levels: Levels) -> No
 
 def _register(app: Flask, core: Core, entrance: Entrance) -> None:
     use_cases = core.use_cases
-    app.register_blueprint(StreamRoutes(core, use_cases, entrance).blueprint())
+    app.register_blueprint(
+        StreamRoutes(core, use_cases, entrance, offered(core.settings.pad_bytes)).blueprint()
+    )
     app.register_blueprint(SessionRoutes(core, use_cases, entrance.keys).blueprint())
     app.register_blueprint(SubjectRoutes(core, use_cases, entrance).blueprint())
     app.register_blueprint(UsageRoute(core, entrance.keys).blueprint())
@@ -152,24 +158,44 @@ def _register(app: Flask, core: Core, entrance: Entrance) -> None:
             HERE / "client",
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
-            ready=partial(_ready, core),
+            ready=partial(_ready, core, entrance.keys),
             openapi=lambda keyed: document(use_cases, version=VERSION, keyed=keyed),
             keyed=entrance.keys.__bool__,
         )
     )
 
 
-def _keys(
-    fixed: Mapping[str, Entry], store: Store, clock: Clock, signing: Signing, forgotten: Forgotten
+def _keys(  # noqa: PLR0913, PLR0917 - what is known of who may call
+    fixed: Mapping[str, Entry],
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    signing: Signing,
+    forgotten: Forgotten,
 ) -> Keys:
-    grants, now, monotonic = Grants(signing), clock.now, clock.monotonic
-    keys = Keys(fixed, store=store, grants=grants, forgotten=forgotten, now=now, monotonic=monotonic)
+    return Keys(
+        fixed,
+        store=store,
+        grants=Grants(signing),
+        forgotten=forgotten,
+        anonymous=may_be_anonymous(settings),
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
+
+
+def _check_keys(settings: Settings, keys: Keys, forgotten: Forgotten, *, again: bool) -> None:
+    """Raise SettingsError where nobody may call, or nobody knows who may; ``again`` only says so."""
     try:
         keys.look()
         forgotten.look()
     except (StoreDownError, ValueError):
-        raise SettingsError("The store's keys cannot be read, so nobody knows who may call.") from None
-    return keys
+        if not again:
+            raise SettingsError("The store's keys cannot be read, so nobody knows who may call.") from None
+        log.warning("The store's keys cannot be read yet: who has none of GLOSS_KEYS is told to come again.")
+        return
+    if not again:
+        check_open(settings, keyed=not keys.empty)
 
 
 def _core(  # noqa: PLR0913, PLR0917 - the seams
@@ -321,10 +347,10 @@ def _entrance(
     )
 
 
-def _ready(core: Core) -> dict[str, bool]:
+def _ready(core: Core, keys: Keys) -> dict[str, bool]:
     return {
         "provider": core.models.reachable,
-        "store": core.exchange.store.reachable(),
+        "store": core.exchange.store.reachable() and keys.complete,
         "accepting": not core.drain.draining,
         "resources": core.capacity.resources.scarce is None,
     }

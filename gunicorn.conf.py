@@ -100,6 +100,8 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Give the worker its limits, and keep what was made until here out of garbage collections.
 
+    The next worker is told that one was ready, so that it may wait for what this one has found.
+
     A full collection walks every object: 160 ms with all modules in it, in which no stream moves;
     60 ms without. Streams themselves leave no cycles behind, so collections can come less often.
     """
@@ -108,6 +110,7 @@ def post_worker_init(worker: Any) -> None:
         keepalive_s=worker.cfg.keepalive,
         write_timeout_s=settings.write_timeout_s,
     )
+    folder.note_served(Path(os.environ[METRICS_FOLDER]))
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -14,7 +14,9 @@ import app as module
 from app import HERE, create_app
 from services.settings import Settings, SettingsError
 from services.state.memory import MemoryStore
+from services.state.store import StoreDownError
 from services.telemetry import setup_logging
+from services.telemetry.folder import note_served
 from services.use_cases import USE_CASES
 from tests.streams.scripted import whole
 from tests.streams.stage import JSON, PROMPTS, Stage, stage_settings
@@ -43,6 +45,54 @@ def test_strangers_need_a_key() -> None:
     """Beyond loopback, without keys and without a word, it does not start."""
     with pytest.raises(SettingsError, match="GLOSS_OPEN"):
         Stage(settings={"host": "0.0.0.0"})  # noqa: S104 - refused
+
+
+class Away(MemoryStore):
+    """A store that has gone away, and may come back."""
+
+    there = False
+
+    def get(self, key: str) -> bytes | None:
+        if not self.there:
+            raise StoreDownError
+        return super().get(key)
+
+    def reachable(self) -> bool:
+        return self.there
+
+
+def test_a_service_does_not_start_without_its_store() -> None:
+    """Nobody would know who may call."""
+    with pytest.raises(SettingsError, match="who may call"):
+        Stage(store=Away())
+
+
+@pytest.mark.R17
+def test_a_worker_that_takes_anothers_place_starts_without_its_store(tmp_path: Path) -> None:
+    """It is alive, tells who comes to come again, and goes on as soon as the store answers."""
+    note_served(tmp_path)
+    store = Away()
+    stage = Stage(store=store, settings={"metrics_folder": tmp_path})
+    refused = stage.post()
+    assert (refused.status, refused.json()["type"]) == (503, "/problems/overloaded")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert [stage.call("GET", path).status for path in ("/healthz", "/readyz")] == [200, 503]
+    store.there = True
+    assert stage.call("GET", "/readyz").status == 503  # it does not know yet who may call
+    stage.app.extensions["gloss.entrance"].watch.round()
+    assert stage.call("GET", "/readyz").status == 200
+    assert stage.post().events()[-1]["reason"] == "stop"
+
+
+@pytest.mark.S2
+def test_a_worker_that_takes_anothers_place_lets_no_stranger_in(tmp_path: Path) -> None:
+    """Where a store comes back empty, and with it the only keys are gone."""
+    note_served(tmp_path)
+    store = Away()
+    stage = Stage(store=store, settings={"metrics_folder": tmp_path, "host": "0.0.0.0"})  # noqa: S104
+    store.there = True
+    stage.app.extensions["gloss.entrance"].watch.round()
+    assert stage.post().status == 401
 
 
 def test_a_key_with_an_unknown_scope_is_refused_at_start() -> None:

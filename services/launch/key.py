@@ -18,8 +18,8 @@ from services.state.store import Store, StoreDownError
 from services.use_cases import USE_CASES
 from services.web import stored_keys
 from services.web.callers import PRIVILEGED
-from services.web.entries import LIMITS, Entry, limits_of, parse_entry, parse_moment
-from services.web.keys import new_key, parse_keys
+from services.web.entries import LIMITS, Entry, limits_of, parse_entry, parse_keys, parse_moment
+from services.web.keys import new_key
 from services.web.stored_keys import UnknownKeyError
 
 T = TypeVar("T")

@@ -327,30 +327,29 @@ class Settings(BaseSettings):
     heartbeat_s: float = setting(
         10, "GLOSS_HEARTBEAT_S", "Sent after this much silence; proxies give up from 30 s on.", unit="s", gt=0
     )
+    pad_bytes: int = setting(
+        0, "GLOSS_PAD_BYTES",
+        "Events are filled up to multiples of it: sizes tell less. 128 is enough; no plain text then. 0: no.",
+        unit="bytes", ge=0, le=4096,
+    )  # fmt: skip
     write_timeout_s: float = setting(
-        20,
-        "GLOSS_WRITE_TIMEOUT_S",
+        20, "GLOSS_WRITE_TIMEOUT_S",
         "A client that takes no byte for so long is cut; one that is slow but takes some is not.",
-        unit="s",
-        gt=0,
-    )
+        unit="s", gt=0,
+    )  # fmt: skip
     json_s: float = setting(
-        25,
-        "GLOSS_JSON_S",
+        25, "GLOSS_JSON_S",
         "An answer in one piece ends by then: Heroku's router gives up at 30.",
-        unit="s",
-        gt=0,
-    )
+        unit="s", gt=0,
+    )  # fmt: skip
     retention_s: float = setting(
         600, "GLOSS_RETENTION_S", "A stream can be read again for so long after its end.", unit="s", ge=0
     )
     grace_s: float = setting(
-        18,
-        "GLOSS_GRACE_S",
+        18, "GLOSS_GRACE_S",
         "For running streams after SIGTERM; with what follows below gunicorn's 20 s and Heroku's 30.",
-        unit="s",
-        ge=0,
-    )
+        unit="s", ge=0,
+    )  # fmt: skip
     max_streams: int = setting(
         2_000, "GLOSS_MAX_STREAMS", "At work at once in one process; at 40 KB each this is 80 MB.", ge=1
     )

@@ -38,11 +38,15 @@ class Chosen:
     trouble: Trouble | None = None
 
 
-def choose(settings: Settings, *, pause_s: float = PAUSE_S) -> Chosen:
-    """Open the store that the settings name; raises SettingsError that says what to do."""
+def choose(settings: Settings, *, pause_s: float = PAUSE_S, again: bool = False) -> Chosen:
+    """Open the store that the settings name; raises SettingsError that says what to do.
+
+    ``again`` is for a process that takes the place of one that had it: a server that does not answer now
+    is waited for as if it had just gone away.
+    """
     if settings.redis_url is not None:
         redis = RedisStore(settings.redis_url.get_secret_value(), call_s=settings.store_call_s)
-        if not _answers(redis, pause_s):
+        if not again and not _answers(redis, pause_s):
             raise SettingsError(
                 "REDIS_URL names a server that does not answer. Start it, or unset REDIS_URL."
             )

@@ -94,7 +94,7 @@ class Doors:
 
 def check_open(settings: Settings, *, keyed: bool) -> None:
     """Refuse to start where strangers could spend the owner's money; raises ``SettingsError``."""
-    if settings.on_loopback or keyed or settings.open:
+    if keyed or may_be_anonymous(settings):
         return
     raise SettingsError(
         f"HOST={settings.host} can be reached from other machines, and there is no key. Do one of these:\n"
@@ -103,6 +103,11 @@ def check_open(settings: Settings, *, keyed: bool) -> None:
         "  HOST=127.0.0.1               serve this machine only\n"
         "  GLOSS_OPEN=1                 serve everybody, on purpose"
     )
+
+
+def may_be_anonymous(settings: Settings) -> bool:
+    """Tell whether anybody may call where there are no keys."""
+    return settings.on_loopback or settings.open
 
 
 def install_doors(app: Flask, doors: Doors) -> None:

@@ -11,15 +11,16 @@ one and owns what it owned), and limits: ``usd_day``, ``usd_month``, ``tokens_mi
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from services.cost.accounts import Quota
 from services.settings import SettingsError
-from services.web.callers import Caller
+from services.web.callers import PRIVILEGED, Caller
 
 ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9._@-]{1,64})"
@@ -69,6 +70,24 @@ class Entry:
         }
         tail = "".join(f":{name}={value}" for name, value in members.items() if value)
         return f"{caller.name}:{self.id}:{self.digest.hex()}{tail}"
+
+
+def parse_keys(entries: Iterable[str], *, scopes: Collection[str] | None = None) -> Mapping[str, Entry]:
+    """Read the entries of ``GLOSS_KEYS``; ``scopes`` are the use cases that exist (None: any scope).
+
+    Raises ``SettingsError`` that names a bad entry's position and never its content.
+    """
+    exist = None if scopes is None else {*scopes, *PRIVILEGED}
+    known: dict[str, Entry] = {}
+    for position, text in enumerate(entries, start=1):
+        try:
+            entry = parse_entry(text, scopes=exist)
+        except SettingsError as error:
+            raise SettingsError(f"GLOSS_KEYS, entry {position}: {error}.") from None
+        if entry.id in known:
+            raise SettingsError(f"GLOSS_KEYS, entry {position}: its id stands in an earlier entry too.")
+        known[entry.id] = entry
+    return MappingProxyType(known)
 
 
 def parse_entry(text: str, *, scopes: Collection[str] | None = None) -> Entry:

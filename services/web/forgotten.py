@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from services.state.store import Store
+from services.state.store import Store, StoreDownError
 
 VALUE = "forgotten"
 
@@ -25,6 +25,7 @@ class Forgotten:
         self._kept_s = kept_s
         self._value: bytes | None = None
         self._known: dict[str, float] = {}
+        self._read = False
 
     def note(self, owner: str) -> None:
         """Forget this one as of now, in all processes; raises StoreDownError."""
@@ -40,12 +41,18 @@ class Forgotten:
     def look(self) -> list[str]:
         """Read anew; return who was forgotten since the last time. Raises StoreDownError."""
         value = self._store.get(VALUE)
+        self._read = True
         if value is None or value == self._value:
             return []
         before, self._known, self._value = self._known, _decode(value), value
         return [owner for owner, at in self._known.items() if before.get(owner) != at]
 
     def since(self, owner: str) -> datetime | None:
-        """Return when this one was forgotten, None if that is not known."""
+        """Return when this one was forgotten, None if that is not known.
+
+        Raises StoreDownError where the store was never read: everybody may be in it.
+        """
+        if not self._read:
+            raise StoreDownError("who was forgotten is not known yet")
         at = self._known.get(owner)
         return None if at is None else datetime.fromtimestamp(at, UTC)

@@ -10,7 +10,7 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
@@ -20,12 +20,11 @@ from typing import Any
 from flask import Request
 
 from services.errors import ForeignOrigin, Unauthorized
-from services.settings import SettingsError
 from services.state.store import Store, StoreDownError
 from services.telemetry import log_failure
 from services.web import stored_keys
 from services.web.callers import ANONYMOUS, PRIVILEGED, Caller, check_scope, is_at_home, page_origin
-from services.web.entries import Entry, parse_entry
+from services.web.entries import Entry
 from services.web.forgotten import Forgotten
 from services.web.grants import PREFIX, Grants
 
@@ -37,6 +36,7 @@ TOKEN = re.compile(rf"bearer +({PREFIX}[A-Za-z0-9_.-]{{40,4000}})", re.ASCII | r
 BAD_GRANT = "This token is not live here: wrong, too old or withdrawn."
 FRESH_S = 0.1  # a flood of keys that do not exist asks the store no more often
 NOTE_USE_S = 60.0
+UNREAD = "its keys were never read"
 
 log = logging.getLogger("gloss.keys")
 
@@ -47,7 +47,7 @@ def now_utc() -> datetime:
 
 
 class Keys:
-    """Every key that is known; none, now and before: there is one caller, ``anonymous``."""
+    """Every key that is known; none, now and before: there is one caller, ``anonymous``, if that may be."""
 
     def __init__(  # noqa: PLR0913 - what is known of who may call
         self,
@@ -56,14 +56,21 @@ class Keys:
         store: Store | None = None,
         grants: Grants | None = None,
         forgotten: Forgotten | None = None,
+        anonymous: bool = True,
         now: Callable[[], datetime] = now_utc,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """``fixed`` are those of GLOSS_KEYS, which beat those of the store where ids are the same."""
+        """``fixed`` are those of GLOSS_KEYS, which beat those of the store where ids are the same.
+
+        ``anonymous`` tells whether anybody may call where there are none. ``complete`` they are when
+        those of the store were read once.
+        """
         self._fixed = fixed
         self._store = store
         self._grants = grants
         self._forgotten = forgotten
+        self._anonymous = anonymous
+        self.complete = store is None
         self._now = now
         self._monotonic = monotonic
         self._value: bytes | None = None
@@ -74,32 +81,43 @@ class Keys:
         self._noted_at = monotonic()
 
     def __bool__(self) -> bool:
-        """Tell whether a key is needed at all."""
-        return bool(self._known)
+        """Tell whether a key is needed at all, as far as is known."""
+        return not (self.empty and self._anonymous)
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether it is known that there is none."""
+        return self.complete and not self._known
+
+    def require_known(self) -> None:
+        """Raise StoreDownError while nobody can tell whether a key is needed."""
+        if not self._known and not self.complete:
+            raise StoreDownError(UNREAD)
 
     def caller(self, authorization: str | None, page: str | None = None) -> Caller:
         """Return who holds the key, or the client token, in this ``Authorization`` header.
 
         ``page`` is the origin of the page that asks. Raises ``Unauthorized`` for none, a wrong or an
         expired one, in the same words: a probe learns nothing about which ids exist; ForeignOrigin for a
-        token of another page; StoreDownError where a token cannot be read without the store.
+        token of another page; StoreDownError where a token cannot be read without the store, and in the
+        place of Unauthorized where the store was never read: the key may stand there.
         """
         token = TOKEN.fullmatch(authorization or "")
         if token is not None and self:
             return self._granted(token[1], page)
         form = BEARER.fullmatch(authorization or "")
-        if form is not None and not self:
-            self._entry(form[2])  # the first key was made a moment ago, it seems
+        if not self.complete or (form is not None and not self):
+            self._entry(form[2] if form else "")  # the first key was made a moment ago, it seems
         if not self:
             return ANONYMOUS
         if form is None:
-            raise Unauthorized("Send the key in the header `Authorization: Bearer gloss_…`.")
+            raise self._unknown("Send the key in the header `Authorization: Bearer gloss_…`.")
         key, key_id = form.groups()
         entry = self._entry(key_id)
         right = hmac.compare_digest(digest_of(key), entry.digest if entry else NO_DIGEST)
         now = self._now()
         if entry is None or not right or entry.is_over(now):
-            raise Unauthorized("This key is not live here: wrong, expired or withdrawn.")
+            raise self._unknown("This key is not live here: wrong, expired or withdrawn.")
         self._used[key_id] = now
         return entry.caller
 
@@ -107,7 +125,7 @@ class Keys:
         read = self._grants.read(token) if self._grants else None
         entry = self._entry(read[0]) if read else None
         if read is None or entry is None:
-            raise Unauthorized(BAD_GRANT)
+            raise self._unknown(BAD_GRANT)
         caller = replace(entry.caller, grant=read[1])
         if not self.is_live(caller) or self._now() >= read[1].until:
             raise Unauthorized(BAD_GRANT)
@@ -116,10 +134,15 @@ class Keys:
         return caller
 
     def opens(self, key_id: str) -> bool:
-        """Tell whether the key of this id opens anything; the empty one stands for nobody's."""
+        """Tell whether the key of this id opens anything; the empty one stands for nobody's.
+
+        Raises StoreDownError where the store was never read.
+        """
         if not self:
             return key_id == ANONYMOUS.shown
         entry = self._known.get(key_id)
+        if entry is None and not self.complete:
+            raise StoreDownError(UNREAD)
         return entry is not None and not entry.is_over(self._now())
 
     def is_live(self, caller: Caller) -> bool:
@@ -138,8 +161,10 @@ class Keys:
         return entry.expires if entry else None
 
     def owns(self, owner: str) -> bool:
-        """Tell whether a key of this owner, or of this end user, still opens anything."""
+        """Tell whether a key of this owner, or of this end user, still opens anything, as far as is known."""
         key_id = owner.partition("/")[0]
+        if not self.complete:
+            return True
         if not self:
             return key_id == ANONYMOUS.key_id
         now = self._now()
@@ -164,6 +189,7 @@ class Keys:
             self._unreadable = value
             self._known = MappingProxyType({**stored_keys.read(value), **self._fixed})
             self._value, self._unreadable = value, None
+        self.complete |= value in {None, self._value}
 
     def note_use(self) -> None:
         """Store when keys were used last, now and then; raises StoreDownError."""
@@ -175,16 +201,17 @@ class Keys:
 
     def _entry(self, key_id: str) -> Entry | None:
         """Return what is known of a key; one that was made a moment ago may not be known yet."""
-        known = self._known.get(key_id)
-        if known is not None or self._monotonic() - self._looked_at < FRESH_S:
-            return known
-        try:
-            self.look()
-        except StoreDownError:
-            return None
-        except ValueError as error:
-            log_failure(log, "the store's keys cannot be read", error)
+        if key_id not in self._known and self._monotonic() - self._looked_at >= FRESH_S:
+            try:
+                self.look()
+            except StoreDownError:
+                pass
+            except ValueError as error:
+                log_failure(log, "the store's keys cannot be read", error)
         return self._known.get(key_id)
+
+    def _unknown(self, why: str) -> Exception:
+        return Unauthorized(why) if self.complete else StoreDownError(UNREAD)
 
 
 def authenticate(request: Request, keys: Keys, *, scope: str | None = None) -> Caller:
@@ -221,21 +248,3 @@ def new_key(
     key = f"gloss_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     caller = Caller(key_id=owner or key_id, name=name, shown=key_id, scopes=frozenset(scopes), **limits)
     return key, Entry(caller=caller, digest=digest_of(key), expires=expires)
-
-
-def parse_keys(entries: Iterable[str], *, scopes: Collection[str] | None = None) -> Mapping[str, Entry]:
-    """Read the entries of ``GLOSS_KEYS``; ``scopes`` are the use cases that exist (None: any scope).
-
-    Raises ``SettingsError`` that names a bad entry's position and never its content.
-    """
-    exist = None if scopes is None else {*scopes, *PRIVILEGED}
-    known: dict[str, Entry] = {}
-    for position, text in enumerate(entries, start=1):
-        try:
-            entry = parse_entry(text, scopes=exist)
-        except SettingsError as error:
-            raise SettingsError(f"GLOSS_KEYS, entry {position}: {error}.") from None
-        if entry.id in known:
-            raise SettingsError(f"GLOSS_KEYS, entry {position}: its id stands in an earlier entry too.")
-        known[entry.id] = entry
-    return MappingProxyType(known)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
@@ -29,7 +29,8 @@ from services.web.problems import problem_response
 from services.web.validation import validated
 from services.wire import json as whole
 from services.wire.encoding import Encoding
-from services.wire.negotiation import JSON, negotiate
+from services.wire.negotiation import JSON, TYPES, negotiate
+from services.wire.padding import padded
 
 LATE_S = 1.0  # what was shown by another process is stored within 50 ms, and here a little later
 ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
@@ -46,11 +47,12 @@ class TokenFields(BaseModel):
 
 @dataclass(frozen=True)
 class StreamRoutes:
-    """What can be done with a stream."""
+    """What can be done with a stream; ``types`` are the encodings in which it can be read."""
 
     core: Core
     use_cases: Mapping[str, UseCase]
     entrance: Entrance
+    types: Mapping[str, Encoding] = field(default_factory=lambda: TYPES)
 
     def blueprint(self) -> Blueprint:
         """Give each route its path."""
@@ -73,7 +75,7 @@ class StreamRoutes:
         after_this_request(partial(_with, limits))
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
         require_room(self.core, caller.owner, key=key)  # before the body: a refusal costs next to nothing
-        encoding = negotiate(request.headers.get("Accept"))
+        encoding = negotiate(request.headers.get("Accept"), self.types)
         with self.core.capacity.body() as spare:
             body = read_json(
                 request, max_bytes=settings.max_body_bytes, within_s=settings.body_s, spare=spare
@@ -87,7 +89,7 @@ class StreamRoutes:
     def read(self, stream_id: str) -> Response:
         """Read a stream again, from the event after the one named."""
         stream = self._stream(stream_id)
-        encoding = negotiate(request.headers.get("Accept"))
+        encoding = negotiate(request.headers.get("Accept"), self.types)
         after = _cursor()
         with closing(Reader(stream, after=after)) as reader:  # present while it is decided
             if not reader.is_in_log(LATE_S):
@@ -168,8 +170,9 @@ class StreamRoutes:
             return Response(status=204)  # the caller has left; nobody reads this
         events, lines = stream.log.after(0), stream.log.lines(0)
         problem = stream.log.end.problem if isinstance(stream.log.end, Error) else None
+        body = whole.body(events, lines, self.use_cases[stream.use_case].result(events))
         return Response(
-            whole.body(events, lines, self.use_cases[stream.use_case].result(events)),
+            padded(body, self.core.settings.pad_bytes),
             status=whole.status(events[-1]),
             content_type=whole.PROBLEM_TYPE if problem else whole.CONTENT_TYPE,
             headers=_headers(stream) | _come_back(problem or {}),

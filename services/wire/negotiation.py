@@ -2,7 +2,8 @@
 
 The highest quality wins, where the narrowest range speaks for a type; at a tie a named type goes
 before a wildcard, then the header's order counts. No header, and a wildcard, mean text: that is
-what ``curl`` sends.
+what ``curl`` sends. Where frames are padded there is no text, which has nothing to pad it
+with: a wildcard then means NDJSON, the next that comes as it is made, and text alone is refused.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from services.errors import NotAcceptable
+from services.wire import padding
 from services.wire.encoding import Encoding
 from services.wire.ndjson import NDJSON
 from services.wire.sse import SSE
@@ -39,17 +41,28 @@ class _Range:
         return (-self.quality, self.media.endswith("/*"), self.place)
 
 
-def negotiate(accept: str | None) -> Encoding:
+def offered(step: int) -> Mapping[str, Encoding]:
+    """Return the encodings by their types, padded where there is a step (bytes)."""
+    if not step:
+        return TYPES
+    return {
+        "application/x-ndjson": padding.ndjson(step),
+        "text/event-stream": padding.server_sent(step),
+        "application/json": JSON,
+    }
+
+
+def negotiate(accept: str | None, types: Mapping[str, Encoding] = TYPES) -> Encoding:
     """Return the encoding that the caller likes best; raises NotAcceptable if it likes none."""
     parts = (accept or "*/*").split(",")
     ranges = {one.media: one for one in (_parse(part, place) for place, part in enumerate(parts))}
     liked = [
         (wish.rank, encoding)
-        for media_type, encoding in TYPES.items()
+        for media_type, encoding in types.items()
         if (wish := _wish(ranges, media_type)) is not None and wish.quality > 0
     ]
     if not liked:
-        raise NotAcceptable
+        raise NotAcceptable(f"Offered here are {', '.join(types)}.")
     return min(liked, key=itemgetter(0))[1]
 
 

@@ -73,6 +73,19 @@ test("nothing is sent before the first event is asked for", async (t) => {
   await reading.collect();
 });
 
+test("what a server adds to hide sizes is not seen", async (t) => {
+  const said = whole(HOLA);
+  const blanks = ndjson(said).replaceAll("\n", `${" ".repeat(40)}\n`);
+  const comments = sse(said).replaceAll("\n\n", `\n:${" ".repeat(40)}\n\n`);
+  for (const [encoding, type, body] of [
+    ["ndjson", "application/x-ndjson", blanks],
+    ["sse", "text/event-stream", comments],
+  ]) {
+    const { baseUrl } = await serve(t, answer(body, type));
+    assert.deepEqual(await heard(stream("translate", FIELDS, { baseUrl, encoding })), { events: said });
+  }
+});
+
 test("a base address may have a path", async (t) => {
   const { baseUrl, asked } = await serve(t, answer(ndjson(whole(["x"]))));
   await stream("translate", FIELDS, { baseUrl: `${baseUrl}/gloss` }).collect();

@@ -12,8 +12,8 @@ from services.launch.key import OPTIONS, main, make, options
 from services.settings import SettingsError
 from services.state.choice import beside
 from services.web import stored_keys
-from services.web.entries import Entry, parse_entry
-from services.web.keys import Keys, new_key, parse_keys
+from services.web.entries import Entry, parse_entry, parse_keys
+from services.web.keys import Keys, new_key
 from tests.web.house import settings
 
 

@@ -11,7 +11,8 @@ from app import HERE
 from services.settings import read
 from services.telemetry.metrics import Metrics
 from services.web.doors import Doors, install_doors
-from services.web.keys import Keys, parse_keys
+from services.web.entries import parse_keys
+from services.web.keys import Keys
 from services.web.pages import pages_blueprint
 from services.web.problems import install_problems
 from services.web.usage_history import UsageHistory

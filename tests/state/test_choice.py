@@ -71,6 +71,13 @@ def test_a_redis_that_does_not_answer_is_a_reason_not_to_start() -> None:
     assert "planted" not in str(refused.value)
 
 
+def test_who_takes_anothers_place_waits_for_redis() -> None:
+    """It is asked when there is something to ask, as if it had just gone away."""
+    chosen = choose(stage_settings(redis_url=f"redis://127.0.0.1:{free_port()}"), again=True)
+    assert isinstance(chosen.store, RedisStore)
+    assert (chosen.shared, chosen.store.reachable()) == (chosen.store, False)
+
+
 def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     """A process that has ended, however, leaves the folder to the next one."""
     child = os.fork()

@@ -35,6 +35,14 @@ def test_of_a_process_that_is_gone_only_its_gauges_go(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == kept
 
 
+def test_a_process_is_told_that_another_was_ready_before(tmp_path: Path) -> None:
+    """By the same master: its folder is new."""
+    first, second = folder.make(memory=tmp_path), folder.make(memory=tmp_path)
+    folder.note_served(first)
+    folder.note_served(first)
+    assert [folder.has_served(one) for one in (first, second, None)] == [True, False, False]
+
+
 def test_a_folder_that_is_gone_is_nobodys_trouble(tmp_path: Path) -> None:
     """Whoever cleans up the machine may have been there first."""
     folder.remove(tmp_path / "gone")

@@ -11,7 +11,8 @@ from services.settings import Settings
 from services.telemetry.metrics import Metrics
 from services.web.bodies import read_json
 from services.web.doors import Doors, install_doors
-from services.web.keys import Keys, authenticate, parse_keys
+from services.web.entries import parse_keys
+from services.web.keys import Keys, authenticate
 from services.web.problems import install_problems
 
 HERE = {"Host": "localhost:8000"}

@@ -1,5 +1,6 @@
 """API keys: the entries that name them, the header that carries them."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
 
@@ -11,8 +12,8 @@ from services.state.memory import MemoryStore
 from services.state.store import StoreDownError
 from services.web import stored_keys
 from services.web.callers import ANONYMOUS
-from services.web.entries import Entry
-from services.web.keys import FRESH_S, NOTE_USE_S, Keys, digest_of, new_key, now_utc, parse_keys
+from services.web.entries import Entry, parse_keys
+from services.web.keys import FRESH_S, NOTE_USE_S, Keys, digest_of, new_key, now_utc
 from tests.streams.fake_clock import FakeClock
 from tests.web.house import HERE, client, house, settings
 
@@ -218,22 +219,96 @@ def test_a_store_that_came_back_empty_gets_its_keys_again():
 
 
 class Away(MemoryStore):
+    """It answers while it is there."""
+
+    there = False
+
     def get(self, key):
-        raise StoreDownError
+        if not self.there:
+            raise StoreDownError
+        return super().get(key)
 
 
 def test_without_a_store_an_unknown_key_is_refused():
     """As one that does not exist, and those of GLOSS_KEYS open."""
-    keys = keys_of(ENTRY, store=Away())
+    store = Away()
+    keys = keys_of(ENTRY, store=store)
+    store.there = True
+    keys.look()
+    store.there = False
     refused(keys, WRONG["unknown id"])
     assert keys.caller(f"Bearer {KEY}") == ENTRY.caller
+
+
+@pytest.mark.S2
+@pytest.mark.parametrize("fixed", [[], [ENTRY]])
+@pytest.mark.parametrize("header", WRONG.values(), ids=WRONG)
+def test_before_the_store_was_read_nobody_is_turned_away_for_good(fixed, header):
+    """Nor let in: whoever shows no key of GLOSS_KEYS is to come again, in the same words for all."""
+    keys = keys_of(*fixed, store=Away())
+    assert keys
+    with pytest.raises(StoreDownError, match="never read"):
+        keys.caller(header)
+
+
+def test_before_the_store_was_read_the_keys_of_the_settings_open():
+    """They need no store; what others own may run on until it is known who they are."""
+    keys = keys_of(ENTRY, store=Away())
+    keys.require_known()
+    assert keys.caller(f"Bearer {KEY}") == ENTRY.caller
+    assert (keys.opens(ENTRY.id), keys.owns("somebody")) == (True, True)
+    with pytest.raises(StoreDownError):
+        keys.opens("somebody")
+
+
+@pytest.mark.parametrize("entries", [[], [ENTRY]])
+def test_once_the_store_was_read_it_is_known_who_may_call(entries):
+    """With keys in it whoever shows one, without any whoever likes."""
+    store = Away()
+    keys = Keys(store=store)
+    with pytest.raises(StoreDownError):
+        keys.require_known()
+    store.there = True
+    for entry in entries:
+        stored_keys.add(store, entry)
+    if entries:
+        refused(keys, None)  # who comes has it read
+    else:
+        assert keys.caller(None) == ANONYMOUS
+    keys.require_known()
+    assert (bool(keys), keys.empty, keys.complete) == (bool(entries), not entries, True)
+    assert keys.caller(f"Bearer {KEY}") == (ENTRY.caller if entries else ANONYMOUS)
+    assert not keys.owns("somebody")
+
+
+def test_keys_that_were_never_readable_open_the_service_to_nobody():
+    """What another release wrote are keys."""
+    store = MemoryStore()
+    store.put(stored_keys.VALUE, b"?", inf)
+    keys = Keys(store=store)
+    for _ in range(2):
+        with suppress(ValueError):
+            keys.look()
+    with pytest.raises(StoreDownError):
+        keys.caller(None)
+
+
+@pytest.mark.S2
+def test_without_keys_there_may_be_nobody():
+    """Where strangers could come in: a store that lost its keys closes the service."""
+    keys = Keys(store=MemoryStore(), anonymous=False)
+    keys.look()
+    assert (bool(keys), keys.empty, keys.opens(ANONYMOUS.shown)) == (True, True, False)
+    refused(keys, None)
+    refused(keys, f"Bearer {KEY}")
 
 
 def test_what_another_release_wrote_stops_nobody():
     """Keys that cannot be read are refused, and the others still open."""
     store = MemoryStore()
-    store.put(stored_keys.VALUE, b"?", inf)
     keys = keys_of(ENTRY, store=store)
+    keys.look()
+    store.put(stored_keys.VALUE, b"?", inf)
     refused(keys, WRONG["unknown id"])
     assert keys.caller(f"Bearer {KEY}") == ENTRY.caller
 

@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+from hashlib import sha256
 from typing import Any
 
 import gevent
@@ -634,3 +635,30 @@ def test_a_long_answer_is_read_again_in_pieces(accept: str) -> None:
     again = list(stage.get(first.stream, accept=accept).pieces)
     assert b"".join(again) == told
     assert max(map(len, again)) < PIECE_BYTES + 10_000
+
+
+PADDED = {"pad_bytes": 128}
+
+
+@pytest.mark.S19
+@pytest.mark.parametrize("accept", [NDJSON, SSE, JSON, "*/*"])
+def test_where_sizes_are_hidden_every_piece_is_a_multiple(accept: str) -> None:
+    """The events, their numbers and the sum of the text are the same, in one piece too."""
+    stage = Stage(whole("Hello", " wonderful", " world", "\n" * 99), settings=PADDED)
+    reply = stage.post(accept=accept)
+    pieces = [len(piece) for piece in reply.pieces]
+    assert pieces
+    assert {size % 128 for size in pieces} == {0}
+    told = stage.get(reply.stream).events()
+    assert joined(told) == f"Hello wonderful world{chr(10) * 99}"
+    assert told[-1]["sha256"] == sha256(joined(told).encode()).hexdigest()
+    assert [event["id"] for event in told] == list(range(1, len(told) + 1))
+
+
+@pytest.mark.S19
+def test_where_sizes_are_hidden_plain_text_is_refused() -> None:
+    """Nothing is begun, and it is said what there is."""
+    stage = Stage(settings=PADDED)
+    refused = stage.post(accept=TEXT)
+    assert (refused.status, stage.provider.asked) == (406, [])
+    assert NDJSON in refused.json()["detail"]

@@ -9,7 +9,10 @@ import gevent
 import pytest
 
 from services.cost.accounts import Account, Quota
+from services.state.memory import MemoryStore
+from services.state.store import StoreDownError
 from services.web import stored_keys
+from services.web.forgotten import Forgotten
 from services.web.grants import PREFIX
 from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
@@ -23,6 +26,21 @@ TUTOR, TUTOR_ENTRY = new_key("tutor", scopes=["diary"], expires=datetime(2026, 1
 SETTINGS = {"keys": tuple(one.line() for one in (ENTRY, OTHER_ENTRY, TUTOR_ENTRY)), "secret": "of the tests"}
 PAGE = "https://page.example"
 ANN = {"subject": "ann", "budget_tokens": 1000}
+
+
+class Away(MemoryStore):
+    def get(self, key: str) -> bytes | None:
+        raise StoreDownError
+
+
+def test_who_was_forgotten_is_not_guessed() -> None:
+    """A process that has never read it says so: a token that it lets in might be one of theirs."""
+    forgotten = Forgotten(Away(), now=lambda: datetime.now(UTC), kept_s=1)
+    with pytest.raises(StoreDownError):
+        forgotten.since("web/ann")
+    known = Forgotten(MemoryStore(), now=lambda: datetime.now(UTC), kept_s=1)
+    known.look()
+    assert known.since("web/ann") is None
 
 
 def stage_of(says: Any = None, **more: Any) -> Stage:

@@ -7,7 +7,8 @@ from flask import Flask
 
 from services.cost.history import Line
 from services.telemetry.metrics import Metrics
-from services.web.keys import Keys, new_key, parse_keys
+from services.web.entries import parse_keys
+from services.web.keys import Keys, new_key
 from services.web.problems import install_problems
 from services.web.usage_history import MOST_DAYS, UsageHistory
 from tests.cost.lines import Kept, used

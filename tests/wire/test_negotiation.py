@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import NotAcceptable
-from services.wire.negotiation import TYPES, negotiate
+from services.wire.negotiation import TYPES, negotiate, offered
 
 TEXT, NDJSON, SSE, JSON = "text", "ndjson", "sse", "json"
 
@@ -65,6 +65,34 @@ def test_what_is_not_spoken_is_not_acceptable(accept: str) -> None:
     """No type of ours, or none with a weight as RFC 9110, 12.4.2 writes it, is 406."""
     with pytest.raises(NotAcceptable):
         negotiate(accept)
+
+
+@pytest.mark.S19
+@pytest.mark.parametrize(
+    ("accept", "name"),
+    [
+        (None, NDJSON),
+        ("*/*", NDJSON),
+        ("text/*", SSE),
+        ("application/*", NDJSON),
+        ("text/plain, application/json;q=0.1", JSON),
+        ("text/plain, */*;q=0.1", NDJSON),
+        ("text/event-stream", SSE),
+    ],
+)
+def test_where_frames_are_padded_there_is_no_text(accept: str | None, name: str) -> None:
+    """Its sizes are the words'; who likes it gets what it likes next."""
+    assert negotiate(accept, offered(64)).name == name
+
+
+@pytest.mark.S19
+@pytest.mark.parametrize("accept", ["text/plain", "text/plain, text/html;q=0.5"])
+def test_where_frames_are_padded_text_alone_is_refused(accept: str) -> None:
+    """With the names of what there is; without padding all four are offered."""
+    with pytest.raises(NotAcceptable) as refused:
+        negotiate(accept, offered(64))
+    assert refused.value.detail.endswith(" application/x-ndjson, text/event-stream, application/json.")
+    assert offered(0) is TYPES
 
 
 RANGES = st.sampled_from([*TYPES, "text/*", "application/*", "*/*", "image/png"])

@@ -23,6 +23,7 @@ from services.web.problems import counted
 from services.web.ws.connection import Connection
 from services.web.ws.served import Served
 from services.wire.message import DRAIN, refusal
+from services.wire.padding import messages
 
 MOST_REFS = 100  # the least that HTTP/2 recommends for one connection (RFC 9113, 6.5.2)
 SENT_AWAY_S = 1.0  # for readers to send what they have, and for other processes to know of it
@@ -35,6 +36,7 @@ class Refs:
     def __init__(self, core: Core, connection: Connection) -> None:
         self._core = core
         self._connection = connection
+        self._framed = messages(core.settings.pad_bytes)
         self._used: dict[str, Served] = {}
         self._ended: deque[str] = deque(maxlen=MOST_REFS)
         self._greenlets = Group()
@@ -58,7 +60,7 @@ class Refs:
             raise Overloaded("This socket has as many streams as one may.", limit=MOST_REFS, retry_after_s=1)
         if large:
             self._one_large.acquire()
-        self._used[ref] = served = Served(ref, opening)
+        self._used[ref] = served = Served(ref, opening, framed=self._framed)
         self._telling += 1
         self._greenlets.spawn(self._serve, served, self._one_large.release if large else _nothing)
 

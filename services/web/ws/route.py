@@ -47,6 +47,7 @@ class WebSocketRoute:
     def open(self) -> Response:
         """Agree to speak WebSocket; who is calling may also be said in the first message."""
         authorization = request.headers.get("Authorization")
+        self.entrance.keys.require_known()
         caller = None if authorization is None else authenticate(request, self.entrance.keys)
         accept = accept_token(request)
         self.core.drain.require_open()

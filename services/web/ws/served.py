@@ -16,9 +16,15 @@ class Served:
     socket is gone it finds out when it sends.
     """
 
-    def __init__(self, ref: str, opening: Callable[[], Reader]) -> None:
-        """``opening()`` may take its time, and raises what the caller is to be told."""
+    def __init__(
+        self, ref: str, opening: Callable[[], Reader], *, framed: Callable[[bytes, bytes], bytes] = message
+    ) -> None:
+        """``opening()`` may take its time, and raises what the caller is to be told.
+
+        ``framed(beginning, line)`` makes a message.
+        """
         self.ref = ref
+        self._framed = framed
         self._opening: Callable[[], Reader] | None = opening
         self._reader: Reader | None = None
         self._cancelled = False
@@ -44,7 +50,7 @@ class Served:
         for lines in reader.batches(None, heartbeat_s):  # the socket's heartbeat is its own
             if reader.at_end:
                 at_end()
-            if not send([message(begin, line) for line in lines]) or reader.at_end:
+            if not send([self._framed(begin, line) for line in lines]) or reader.at_end:
                 return
             if self._sent_away:
                 reader.send_away()

@@ -3,6 +3,8 @@
 import pytest
 
 from services.state.memory import MemoryStore
+from services.state.store import StoreDownError
+from services.telemetry.folder import note_served
 from services.web.keys import new_key
 from tests.streams.stage import Stage, settle
 from tests.web.ws.socket_of import ACCEPT, handshake, socket_of
@@ -26,6 +28,22 @@ def test_a_handshake_is_proved():
     unwanted = {"Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Content-Type", "Content-Length"}
     assert unwanted & set(reply.headers) == set()
     reply.close()
+
+
+class Away(MemoryStore):
+    def get(self, key):
+        raise StoreDownError
+
+
+def test_before_it_is_known_who_may_call_there_is_no_socket(tmp_path):
+    """It would wait for a key that may not be needed; with keys in the settings one is."""
+    note_served(tmp_path)
+    started_again = {"metrics_folder": tmp_path, "secret": "of the tests"}
+    reply = handshake(Stage(store=Away(), settings=started_again))
+    assert (reply.status, slug(reply)) == (503, "overloaded")
+    keyed = handshake(Stage(store=Away(), settings=started_again | KEYED))
+    assert keyed.status == 101
+    keyed.close()
 
 
 @pytest.mark.parametrize("connection", ["keep-alive, Upgrade", "upgrade", "UPGRADE ,x"])

@@ -671,3 +671,18 @@ def test_a_log_that_breaks_off_sends_the_socket_on():
         lose(pair.here.core, stream)
         assert peer.until(None, "drain")
         assert peer.goodbye() == 1012
+
+
+@pytest.mark.S19
+def test_where_sizes_are_hidden_every_message_is_a_multiple():
+    """Also of a stream that somebody resumes; what is said is the same."""
+    stage = Stage(whole("Hello", " wonderful", " world"), settings={"pad_bytes": 128})
+    with socket_of(stage) as peer:
+        peer.say(start())
+        payloads = []
+        while not payloads or b'"type":"finish"' not in payloads[-1]:
+            payloads.append(peer.frame()[1])
+        told = [json.loads(payload) for payload in payloads]
+        assert {len(payload) % 128 for payload in payloads} == {0}
+        peer.say(resume(told[0]["stream"]))
+        assert joined(peer.told("r")) == joined(told) == "Hello wonderful world"
