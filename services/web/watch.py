@@ -1,7 +1,8 @@
 """A round, once a second: which keys are there now, and what has to end because one is not any more.
 
 A key that was withdrawn, or is over, takes its streams with it, its sockets, and its tokens: within
-two rounds, in every process. What end users had that were forgotten goes too. Where the store does not
+two rounds, in every process. So does a client token whose time is over, and what end users had that were
+forgotten goes too. Where the store does not
 answer, what is known stays known.
 """
 

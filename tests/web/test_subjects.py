@@ -12,6 +12,7 @@ from services.cost.accounts import Account, Quota
 from services.web import stored_keys
 from services.web.grants import PREFIX
 from services.web.keys import new_key
+from services.web.watch import Watch
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
 from tests.streams.stage import Reply, Stage, settle
@@ -103,6 +104,61 @@ def test_a_token_ends() -> None:
     assert stage.post(key=answer["token"]).status == 200
     pass_time(stage, 1)
     assert stage.post(key=answer["token"]).status == 401
+
+
+def watch_of(stage: Stage) -> Watch:
+    watch: Watch = stage.app.extensions["gloss.entrance"].watch
+    return watch
+
+
+@pytest.mark.S4
+@pytest.mark.R23
+@pytest.mark.parametrize("left_s", [0, 1])
+def test_a_token_that_is_over_takes_its_streams_with_it(left_s: int) -> None:
+    """In the next round, as a withdrawn key does; one that is still good keeps them."""
+    stage = stage_of(lambda _: whole("Hello", Gate()))
+    stream, others = stage.post(key=token(stage, ttl_s=60)), stage.post(key=KEY)
+    pass_time(stage, 60 - left_s)
+    watch_of(stage).round()
+    settle()
+    end = stage.core.streams.here(stream.stream or "").log.end
+    assert (end and end.reason) == (None if left_s else "cancelled")
+    assert state(stage, others.stream, KEY) == 200
+    assert stage.core.streams.here(others.stream or "").log.end is None
+
+
+@pytest.mark.S4
+def test_a_token_that_is_over_closes_its_sockets() -> None:
+    """After what runs on them was told its end."""
+    stage = stage_of(lambda _: whole("Hello", Gate()))
+    with socket_of(stage) as peer:
+        peer.say({"op": "auth", "token": token(stage, ttl_s=60)})
+        peer.say({"op": "start", "ref": "a", "use_case": "echo"})
+        peer.until("a", "text")
+        pass_time(stage, 60)
+        for _ in range(2):
+            watch_of(stage).round()
+            settle()
+        assert peer.until("a", "finish")[-1]["reason"] == "cancelled"
+        assert peer.hear()["problem"]["type"] == "/problems/unauthorized"
+        assert peer.goodbye() == 4401
+
+
+def test_a_socket_goes_on_with_a_new_token() -> None:
+    """A page that says a later one in time keeps its socket; each stream ends with the token that began it."""
+    stage = stage_of(lambda _: whole("Hello", Gate()))
+    with socket_of(stage) as peer:
+        for ttl_s, ref in ((60, "a"), (600, "b")):
+            peer.say({"op": "auth", "token": token(stage, ttl_s=ttl_s)})
+            peer.say({"op": "start", "ref": ref, "use_case": "echo"})
+            peer.until(ref, "text")
+        pass_time(stage, 60)
+        for _ in range(2):
+            watch_of(stage).round()
+            settle()
+        assert peer.until("a", "finish")[-1]["reason"] == "cancelled"
+        peer.say({"op": "cancel", "ref": "b"})
+        assert peer.until("b", "finish")[-1]["reason"] == "cancelled"
 
 
 def test_a_token_ends_with_its_key() -> None:

@@ -1,7 +1,7 @@
 """What is said over one WebSocket: who is calling, and what they want.
 
 Who is calling is asked anew with each op, so a key that has expired meanwhile opens nothing more; and
-once a second, so that the socket of a key that was withdrawn is closed.
+once a second, so that the socket of a key that was withdrawn, or of a token that is over, is closed.
 """
 
 from collections.abc import Callable
@@ -168,7 +168,10 @@ class Session:
         """Close the socket of a key that is not live any more, a round later: its streams' ends go first."""
         late, self._over = self._over, not self._credentials.are_live()
         if late and self._over:
-            gevent.spawn(self._turn_away, refusal(None, Unauthorized("This key was withdrawn.").problem()))
+            gevent.spawn(
+                self._turn_away,
+                refusal(None, Unauthorized("What opened this socket is over, or was withdrawn.").problem()),
+            )
 
     def _turn_away(self, why: bytes | None = None) -> None:
         self._connection.close(UNAUTHORIZED, "say who is calling", last=why)
