@@ -121,8 +121,9 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     app.extensions["gloss.pulse"] = _pulse(core, levels)
     install_problems(app, core.metrics)
     app.before_request(lambda: patience.begin(settings.store_call_s))
-    install_doors(app, Doors.of(settings, keys.__bool__))
-    entrance = _entrance(core, keys, signing, forgotten, chosen.shared)
+    doors = Doors.of(settings, keys.__bool__)
+    install_doors(app, doors)
+    entrance = _entrance(core, doors, keys, signing, forgotten, chosen.shared)
     app.extensions["gloss.entrance"] = entrance  # and so it does for this
     _register(app, core, entrance)
     _register_operator(app, core, keys, levels)
@@ -305,13 +306,14 @@ def _openai(settings: Settings, base_url: str | None, key: str | None) -> OpenAI
     )
 
 
-def _entrance(
-    core: Core, keys: Keys, signing: Signing, forgotten: Forgotten, shared: Shared | None
+def _entrance(  # noqa: PLR0913, PLR0917 - what every way in shares
+    core: Core, doors: Doors, keys: Keys, signing: Signing, forgotten: Forgotten, shared: Shared | None
 ) -> Entrance:
     settings, clock = core.settings, core.clock
     rates = Rates(settings, clock, shared)
     kept_s = settings.deadline_s + settings.retention_s
     return Entrance(
+        doors=doors,
         keys=keys,
         tokens=Tokens(store=core.exchange.store, signing=signing, kept_s=kept_s, live=keys.opens),
         grants=Grants(signing),

@@ -17,6 +17,7 @@ from flask import Flask, Request, Response, request
 
 from services.errors import Forbidden, ForeignOrigin, UntrustedHost
 from services.settings import LOOPBACK_NAMES, Settings, SettingsError
+from services.web.origins import host_of
 
 HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
@@ -90,6 +91,16 @@ class Doors:
         )
         hosts, keyless = (_hosts(settings, keyed=guarded) for guarded in (True, False))
         return cls(hosts=hosts, keyless=keyless, origins=origins, keyed=keyed)
+
+    def may_call(self, origin: str, request: Request) -> bool:
+        """Tell whether a page of this origin could come in: it is listed, or of a host that is our own.
+
+        That are those of TRUSTED_HOSTS, and the request's; at another port than the request's, a page is
+        another server's.
+        """
+        named = self.hosts.names is not None and self.hosts.allow(host_of(origin))
+        same_port = _port(origin) in {None, _port(request.environ.get("HTTP_HOST", ""))}
+        return (named and same_port) or origin in self.origins or origin in _own_origins(request)
 
 
 def check_open(settings: Settings, *, keyed: bool) -> None:
@@ -235,6 +246,11 @@ def _checked(setting: str, words: tuple[str, ...], form: re.Pattern[str], exampl
 def _without_port(name: str) -> str:
     form = HOST.fullmatch(name)
     return form[1] if form else name
+
+
+def _port(address: str) -> str | None:
+    port = address.rpartition(":")[2]
+    return port if port.isdecimal() else None
 
 
 def _is_address(name: str) -> bool:

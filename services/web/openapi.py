@@ -86,11 +86,6 @@ def _stream_paths() -> Json:
     }
     status = {"200": _json_response("Where the stream is", ref("schemas", "status"))}
     token = {"200": _json_response("A token, and the path with it", {"type": "object"})}
-    origin = {
-        "type": "object",
-        "properties": {"origin": {"type": "string", "description": "the only one whose pages may use it"}},
-        "additionalProperties": False,
-    }
     passed = {"name": "token", "in": "query", "schema": {"type": "string"}, "description": "instead of a key"}
     return {
         "/v1/streams/{stream_id}": {
@@ -106,7 +101,7 @@ def _stream_paths() -> Json:
         "/v1/streams/{stream_id}/token": {
             "parameters": [stream],
             "post": _operation("read-token", "Get a token for an EventSource", token, WITH_STORE)
-            | {"requestBody": {"content": {JSON_TYPE: {"schema": origin}}}},
+            | {"requestBody": {"content": {JSON_TYPE: {"schema": ref("schemas", "input.TokenFields")}}}},
         },
     }
 

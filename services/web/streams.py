@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, after_this_request, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from services.errors import InvalidInput, NotFound, ShuttingDown, retry_after
 from services.events import Error, Event, Finish
@@ -25,6 +25,7 @@ from services.web.body import StreamBody
 from services.web.entrance import Entrance
 from services.web.hangup import HangUp
 from services.web.keys import authenticate
+from services.web.origins import PageOrigin
 from services.web.problems import problem_response
 from services.web.validation import validated
 from services.wire import json as whole
@@ -32,7 +33,6 @@ from services.wire.encoding import Encoding
 from services.wire.negotiation import JSON, negotiate
 
 LATE_S = 1.0  # what was shown by another process is stored within 50 ms, and here a little later
-ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -41,7 +41,7 @@ class TokenFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    origin: Annotated[str, Field(max_length=255, pattern=ORIGIN)] | None = None
+    origin: PageOrigin | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ class StreamRoutes:
         caller = authenticate(request, self.entrance.keys)  # a token makes no tokens
         stream = self.core.streams.get(stream_id, caller.owner)
         given = self._token_fields()
+        self.entrance.check_page(given.origin, request)
         token, expires = self.entrance.tokens.new(stream.id, caller, given.origin)
         told = {"token": token, "url": f"{stream.url}?token={token}", "expires": expires}
         return Response(msgspec.json.encode(told), content_type=whole.CONTENT_TYPE)

@@ -90,7 +90,7 @@ def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, own_redis: Redis
 def test_what_runs_by_a_token_or_a_key_ends_when_its_time_is_over(
     service: Service, own_redis: RedisServer
 ) -> None:
-    """Within five seconds, whichever of the processes has it; a token of three seconds, and a key of eight."""
+    """Within five seconds, whichever of the processes has it; a token of three seconds, a key of eight."""
     key = make_key("NAME=server", REDIS_URL=own_redis.url)[-1]
     soon = datetime.now(UTC) + timedelta(seconds=8)
     short = make_key("NAME=short", f"EXPIRES={soon:%Y-%m-%dT%H%M%SZ}", REDIS_URL=own_redis.url)[-1]

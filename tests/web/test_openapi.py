@@ -187,3 +187,16 @@ def test_a_start_takes_its_input(name):
     schema = body["schema"]["$ref"].rpartition("/")[2]
     assert valid(schema, body["example"])
     assert not valid(schema, body["example"] | {"unknown": 1})
+
+
+def test_a_client_token_says_which_fields_it_needs():
+    """One, and one of the two budgets; every other tells what is meant where it is left out."""
+    schema = SCHEMAS["input.TokenWish"]
+    assert (schema["required"], schema["additionalProperties"]) == (["subject"], False)
+    assert schema["anyOf"] == [{"required": ["budget_usd"]}, {"required": ["budget_tokens"]}]
+    described = {
+        name: one.get("description") or one["anyOf"][0]["description"]
+        for name, one in schema["properties"].items()
+    }
+    assert all("Left out" in described[name] for name in ("use_cases", "ttl_s", "origin"))
+    assert "3600" in described["ttl_s"]

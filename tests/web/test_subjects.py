@@ -145,7 +145,7 @@ def test_a_token_that_is_over_closes_its_sockets() -> None:
 
 
 def test_a_socket_goes_on_with_a_new_token() -> None:
-    """A page that says a later one in time keeps its socket; each stream ends with the token that began it."""
+    """A page that says a later one in time keeps its socket; a stream ends with the token that began it."""
     stage = stage_of(lambda _: whole("Hello", Gate()))
     with socket_of(stage) as peer:
         for ttl_s, ref in ((60, "a"), (600, "b")):
@@ -253,9 +253,16 @@ WRONG = [
     {**ANN, "budget_usd": "NaN"},
     {**ANN, "budget_usd": "Infinity"},
     {**ANN, "budget_usd": -1},
+    *(
+        {**ANN, "budget_usd": odd}
+        for odd in ("1_0", " 1 ", "\u0661", "1e3", "+1", "1.", ".5", "01234567", "1,5", True)
+    ),
+    {**ANN, "budget_usd": "0.0000000001"},
     {**ANN, "ttl_s": 0},
     {**ANN, "ttl_s": 86_401},
     {**ANN, "origin": "page.example"},
+    {**ANN, "origin": "https://page.example/"},
+    {**ANN, "origin": PAGE},
     {**ANN, "scopes": ["admin"]},
 ]
 
@@ -264,6 +271,42 @@ WRONG = [
 def test_a_wish_that_is_not_right_is_refused(fields: dict[str, Any]) -> None:
     """Per field, and nothing is clipped in silence."""
     assert ask(stage_of(), **fields).status == 422
+
+
+@pytest.mark.parametrize(
+    ("usd", "told"), [("0.05", "0.05"), (0.05, "0.05"), (2, "2"), ("0.000000001", "1E-9")]
+)
+def test_a_budget_is_a_plain_decimal(usd: Any, told: str) -> None:
+    """As a string, or as a number of JSON."""
+    stage = stage_of()
+    keys = stage.app.extensions["gloss.entrance"].keys
+    grant = keys.caller(f"Bearer {token(stage, budget_usd=usd)}").grant
+    assert grant.budget_usd == Decimal(told)
+
+
+def test_an_origin_whose_pages_are_not_let_in_is_told_at_once() -> None:
+    """The server that asks learns which setting is missing, and not each browser later."""
+    told = ask(stage_of(cors_origins=("https://other.example",)), **ANN, origin=PAGE)
+    problem = "names pages that may not call here: list it in GLOSS_CORS_ORIGINS first"
+    assert (told.status, told.json()["errors"]) == (422, [{"field": "origin", "problem": problem}])
+
+
+@pytest.mark.parametrize(
+    ("settings", "origin", "status"),
+    [
+        ({"cors_origins": (PAGE,)}, PAGE, 200),
+        ({"cors_origins": (PAGE,)}, f"{PAGE}:8443", 422),
+        ({}, "http://localhost", 200),
+        ({}, "http://127.0.0.1", 200),
+        ({}, "http://localhost:3000", 422),
+        ({"trusted_hosts": ("localhost", ".page.example")}, "https://app.page.example", 200),
+        ({"trusted_hosts": ("localhost", ".page.example")}, "https://app.page.example:8443", 422),
+        ({"host": "0.0.0.0"}, PAGE, 422),  # noqa: S104 - it is not bound
+    ],
+)
+def test_an_origin_is_listed_or_our_own(settings: dict[str, Any], origin: str, status: int) -> None:
+    """A page at our own host needs no list; one at another port of it is another server's."""
+    assert ask(stage_of(**settings), **ANN, origin=origin).status == status
 
 
 def test_the_longest_life_is_a_setting() -> None:
