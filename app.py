@@ -192,6 +192,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         count=lambda model, text: tokens.counter_of(model).count(text),
         local=lambda stream_id: streams.here(stream_id) or flights.here(stream_id),  # made below
         lost=lambda stream: lose(core, stream),
+        dropped=lambda stream: streams.dropped(stream),  # noqa: PLW0108 - made below too
     )
     streams = Streams(clock, retention_s=settings.retention_s, elsewhere=exchange.find)
     flights = Flights(_cache(settings, store, clock), Elsewhere(exchange) if shared else None)

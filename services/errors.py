@@ -13,6 +13,7 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── NotAcceptable                 406  not-acceptable
     ├── RequestTimeout                408  request-timeout
     ├── Busy                          409  busy
+    ├── Discarded                     409  discarded
     ├── BodyTooLarge                  413  body-too-large
     ├── InputTooLong                  413  input-too-long
     ├── UnsupportedMediaType          415  unsupported-media-type
@@ -192,6 +193,18 @@ class Busy(GlossError):
     slug = "busy"
     title = "A turn of this session is still running"
     meaning = "One turn at a time: read the running stream (member `stream`) or cancel it first."
+
+
+class Discarded(GlossError):
+    """The key stands for an answer that was taken back."""
+
+    status = 409
+    slug = "discarded"
+    title = "The answer to this key was discarded"
+    meaning = (
+        "An `Idempotency-Key` stands for one answer for 24 hours, and this one was taken back by "
+        "`?discard=1`. Nothing was asked or billed; take another key to ask anew."
+    )
 
 
 class BodyTooLarge(GlossError):

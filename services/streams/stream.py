@@ -48,7 +48,8 @@ class Stream:
     ``is_copy`` is true where another process makes it, ``torn`` where the one that made it died:
     the numbers of what it showed last may be given to something else.
     ``answer`` is the key under which its answer may serve again, None where it may not; ``session``
-    the one that it is a turn of. ``discarded`` tells that its answer was wrong: no session gets it.
+    the one that it is a turn of. ``discarded`` tells that its answer was wrong: no session gets it, and
+    once it has ended nobody reads it. ``gone``: so it is with this one, of which there is nothing left.
     ``deadline_at`` is by the monotonic clock of who makes it.
     ``confirm()`` returns when it is known that this process still is who makes it;
     ``doubtful()`` tells whether that would take a wait.
@@ -71,6 +72,7 @@ class Stream:
     answer: str | None = None
     session: str | None = None
     discarded: bool = False
+    gone: bool = False
     deadline_at: float = 0.0
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage

@@ -80,6 +80,12 @@ def _stream_paths() -> Json:
         "200": {**_encodings("The events after the one named"), "headers": _stream_headers()},
         "204": {"description": "Nothing is left after the end"},
     }
+    discarded = {
+        "name": "discard",
+        "in": "query",
+        "schema": {"enum": [0, 1]},
+        "description": "1: it was wrong; nobody reads it again, and no session or cache keeps it",
+    }
     cancelled = {
         "202": {"description": "It is being cancelled"},
         "204": {"description": "It had ended"},
@@ -92,7 +98,8 @@ def _stream_paths() -> Json:
             "parameters": [stream, passed],
             "get": _operation("read-stream", "Read a stream, from the start or on", read, READS)
             | {"parameters": cursor},
-            "delete": _operation("cancel-stream", "Cancel a stream", cancelled, NAMED),
+            "delete": _operation("cancel-stream", "Cancel a stream", cancelled, (*NAMED, 422))
+            | {"parameters": [discarded]},
         },
         "/v1/streams/{stream_id}/status": {
             "parameters": [stream, passed],

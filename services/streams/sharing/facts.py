@@ -20,7 +20,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     which its answer may serve again. ``whole`` tells after the end whether the bare text is what was
     asked for. ``handed`` is what its process had of it when it let go of it in order, with all that
     was shown stored; None where it did not. ``torn`` tells that a process died with it, and that what
-    it showed last may be missing. ``paid`` is how its reservation stood when it began.
+    it showed last may be missing. ``discarded``: its answer was taken back, and nobody reads what is
+    left of its log. ``paid`` is how its reservation stood when it began.
     """
 
     v: int = VERSION
@@ -37,6 +38,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kept_s: float = 0.0
     whole: bool = False
     torn: bool = False
+    discarded: bool = False
     handed: Before | None = None
     paid: State | None = None
 

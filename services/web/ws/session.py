@@ -139,10 +139,17 @@ class Session:
                 self._refs.serve(given.ref, partial(self._resumed, given, owner))
             case "cancel":
                 self._connection.bother()
-                self._refs.cancel(validated(Cancel, asked).ref)
+                self._cancel(validated(Cancel, asked))
             case _:
                 problem = "must be auth, start, resume or cancel"
                 raise InvalidInput(errors=[{"field": "op", "problem": problem}])
+
+    def _cancel(self, given: Cancel) -> None:
+        if given.discard:
+            owner = self._credentials.caller().owner  # a read token changes nothing else
+            self._refs.discard(given.ref, owner)
+        else:
+            self._refs.cancel(given.ref)
 
     def _authenticate(self, token: str) -> None:
         shown = Credentials(self._credentials.keys, f"Bearer {token}", page=self._credentials.page)
