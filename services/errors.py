@@ -16,12 +16,14 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── Discarded                     409  discarded
     ├── BodyTooLarge                  413  body-too-large
     ├── InputTooLong                  413  input-too-long
+    ├── TargetTooLong                 414  target-too-long
     ├── UnsupportedMediaType          415  unsupported-media-type
     ├── InvalidInput                  422  invalid-input
     ├── IdempotencyMismatch           422  idempotency-mismatch
     ├── UpgradeRequired               426  upgrade-required
     ├── RateLimited                   429  rate-limited
     ├── BudgetExhausted               429  budget-exhausted
+    ├── HeadTooLarge                  431  head-too-large
     ├── Internal                      500  internal
     ├── Overloaded                    503  overloaded
     ├── ShuttingDown                  503  shutting-down
@@ -225,6 +227,15 @@ class InputTooLong(GlossError):
     meaning = "Members `tokens` and `limit` say what was counted and what is allowed."
 
 
+class TargetTooLong(GlossError):
+    """The request line has too many bytes."""
+
+    status = 414
+    slug = "target-too-long"
+    title = "The request line is too long"
+    meaning = "Path and query fit into one line of so many bytes (member `limit`); text goes into the body."
+
+
 class UnsupportedMediaType(GlossError):
     """The body is compressed, or a browser did not call it JSON."""
 
@@ -294,6 +305,15 @@ class BudgetExhausted(GlossError):
         "Ask for less (`options.max_output_tokens`), or come back after `retry_after_s`."
     )
     come_back_s = 60
+
+
+class HeadTooLarge(GlossError):
+    """A header field is too long, or there are too many."""
+
+    status = 431
+    slug = "head-too-large"
+    title = "The request has too many header fields, or too long ones"
+    meaning = "The detail says how many there may be and how long one: send fewer, or shorter ones."
 
 
 class Internal(GlossError):

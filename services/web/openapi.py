@@ -9,13 +9,13 @@ from services.streams.use_case import UseCase
 from services.web.schemas import JSON_TYPE, Json, input_refs, problem_responses, ref, schemas
 
 # Statuses of problems: of every private route, of one that names something, of one that starts.
-PRIVATE = (400, 401, 403, 405, 500)
+PRIVATE = (400, 401, 403, 405, 414, 431, 500)
 NAMED = (*PRIVATE, 404, 503)
 WITH_STORE = (*NAMED, 408, 413, 415, 422)
 READS = (*NAMED, 406, 422, 502, 504)
 STARTS = (*READS, 408, 409, 413, 415, 429)
 SOCKET = (*PRIVATE, 426, 503)
-PUBLIC = (400, 403, 405, 500)
+PUBLIC = (400, 403, 405, 414, 431, 500)
 LISTS = (*PRIVATE, 422, 503)
 NUMBER: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 
