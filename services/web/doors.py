@@ -132,6 +132,8 @@ def install_doors(app: Flask, doors: Doors) -> None:
 
     @app.after_request
     def leave(response: Response) -> Response:
+        if request.method != "HEAD" and _is_bare(response):
+            response.headers.pop("Content-Type", None)  # werkzeug names one for nothing at all
         _protect(response, https=_scheme(request) == "https")
         _share(response, request.headers.get("Origin"), doors.origins)
         return response
@@ -200,6 +202,11 @@ def _protect(response: Response, *, https: bool) -> None:
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY if page else BODY_POLICY)
     if https:
         response.headers["Strict-Transport-Security"] = f"max-age={YEAR_S}"
+
+
+def _is_bare(response: Response) -> bool:
+    """Tell whether an answer has no body (RFC 9110, 8.3: a type is for content)."""
+    return not response.is_streamed and not response.calculate_content_length()
 
 
 def _share(response: Response, origin: str | None, origins: frozenset[str]) -> None:
