@@ -203,10 +203,7 @@ class Discarded(GlossError):
     status = 409
     slug = "discarded"
     title = "The answer to this key was discarded"
-    meaning = (
-        "An `Idempotency-Key` stands for one answer for 24 hours, and this one was taken back by "
-        "`?discard=1`. Nothing was asked or billed; take another key to ask anew."
-    )
+    meaning = "An answer was taken back; its `Idempotency-Key` stands for it still. Take another to ask anew."
 
 
 class BodyTooLarge(GlossError):

@@ -27,6 +27,7 @@ from services.web.hangup import HangUp
 from services.web.keys import authenticate
 from services.web.origins import PageOrigin
 from services.web.problems import problem_response
+from services.web.rates import Told
 from services.web.validation import validated
 from services.wire import json as whole
 from services.wire.encoding import Encoding
@@ -69,8 +70,8 @@ class StreamRoutes:
         caller = authenticate(request, self.entrance.keys, scope=name if use_case else None)
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
-        limits = self.entrance.rates.count(caller)
-        after_this_request(partial(_with, limits))
+        told = self.entrance.rates.count(caller)
+        after_this_request(partial(_with, told))
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
         require_room(self.core, caller.owner, key=key)  # before the body: a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"))
@@ -80,7 +81,14 @@ class StreamRoutes:
             )
         patience_s = settings.json_s if encoding is JSON else None
         stream = begin(
-            self.core, use_case, body, caller, entrance=self.entrance, key=key, patience_s=patience_s
+            self.core,
+            use_case,
+            body,
+            caller,
+            entrance=self.entrance,
+            key=key,
+            told=told,
+            patience_s=patience_s,
         )
         return self._answer(stream, encoding, after=0)
 
@@ -181,8 +189,8 @@ class StreamRoutes:
         )
 
 
-def _with(limits: Mapping[str, str], response: Response) -> Response:
-    response.headers.update(limits)
+def _with(told: Told, response: Response) -> Response:
+    response.headers.update(told.fields())
     return response
 
 
@@ -231,6 +239,8 @@ def _status(stream: Stream) -> dict[str, Any]:
         "state": "ended" if end else "running",
         "last_id": stream.log.last_id,
         "usage": stream.usage(),
-        "finish": end if isinstance(end, Finish) else None,
+        "finish": msgspec.Raw(stream.log.lines(stream.log.last_id - 1)[0])
+        if isinstance(end, Finish)
+        else None,
         "problem": end.problem if isinstance(end, Error) else None,
     }

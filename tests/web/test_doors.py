@@ -3,7 +3,8 @@
 import pytest
 
 from services.settings import SettingsError
-from services.web.doors import PAGE_POLICY, Doors, Hosts, check_open
+from services.web.doors import PAGE_POLICY, Doors, check_open
+from services.web.hosts import Hosts
 from services.web.keys import new_key
 from tests.web.house import HERE, client, get, settings
 

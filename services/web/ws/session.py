@@ -23,6 +23,7 @@ from services.web.callers import Caller, check_scope
 from services.web.entrance import Entrance
 from services.web.keys import Keys
 from services.web.problems import counted
+from services.web.rates import Told
 from services.web.streams import LATE_S
 from services.web.validation import validated
 from services.web.ws.connection import Connection
@@ -189,14 +190,13 @@ class Session:
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
         check_scope(caller, use_case.name)
-        self._entrance.rates.count(caller)
-        self._refs.serve(given.ref, partial(self._begun, given, use_case, caller), large=large)
+        told = self._entrance.rates.count(caller)
+        self._refs.serve(given.ref, partial(self._begun, given, use_case, caller, told), large=large)
 
-    def _begun(self, given: Start, use_case: UseCase, caller: Caller) -> Reader:
+    def _begun(self, given: Start, use_case: UseCase, caller: Caller, told: Told) -> Reader:
+        key = given.idempotency_key
         return Reader(
-            begin(
-                self._core, use_case, given.body, caller, entrance=self._entrance, key=given.idempotency_key
-            )
+            begin(self._core, use_case, given.body, caller, entrance=self._entrance, key=key, told=told)
         )
 
     def _resumed(self, given: Resume, owner: str) -> Reader:
