@@ -68,7 +68,7 @@ from services.web.rates import Rates
 from services.web.sessions import SessionRoutes
 from services.web.signing import Signing
 from services.web.streams import StreamRoutes
-from services.web.subjects import SubjectRoutes
+from services.web.subjects import SubjectRoutes, erase
 from services.web.tokens import Tokens
 from services.web.usage import UsageRoute
 from services.web.usage_history import UsageHistory
@@ -320,7 +320,7 @@ def _entrance(  # noqa: PLR0913, PLR0917 - what every way in shares
         grants=Grants(signing),
         forgotten=forgotten,
         rates=rates,
-        watch=Watch(keys, core.streams, clock, rates=rates, forgotten=forgotten),
+        watch=Watch(keys, core.streams, clock, rates=rates, forgotten=forgotten, erase=partial(erase, core)),
     )
 
 

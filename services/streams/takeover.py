@@ -113,7 +113,12 @@ def _reservation(core: Core, facts: Facts) -> Reservation:
     if paid is not None:
         return core.ledger.resumed(facts.id, paid)
     return core.ledger.opened(  # another release began it
-        facts.id, (), key=facts.owner, use_case=facts.use_case, model=facts.model, lasts_s=LEFT_S
+        facts.id,
+        (),
+        key=facts.owner.partition("/")[0],
+        use_case=facts.use_case,
+        model=facts.model,
+        lasts_s=LEFT_S,
     )
 
 

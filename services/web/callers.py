@@ -58,7 +58,7 @@ class Caller:
         if self.grant is None:
             return (key,)
         budget = Quota(usd_ever=self.grant.budget_usd, tokens_ever=self.grant.budget_tokens)
-        return key, Account(f"subject:{self.owner}"), Account(f"token:{self.grant.id}", budget)
+        return key, Account(account_of(self.owner)), Account(f"token:{self.grant.id}", budget)
 
     def may(self, scope: str) -> bool:
         """Tell whether the scope is open to this caller; what is the operator's has to be named."""
@@ -75,6 +75,11 @@ ANONYMOUS = Caller(key_id="anonymous", name="anonymous")
 def owner_of(key_id: str, subject: str) -> str:
     """Return the name of one end user of a key; neither part has a slash."""
     return f"{key_id}/{subject}"
+
+
+def account_of(owner: str) -> str:
+    """Return the name of an end user's account in the ledger."""
+    return f"subject:{owner}"
 
 
 def check_scope(caller: Caller, scope: str) -> None:

@@ -17,7 +17,7 @@ from services.streams.core import Core
 from services.streams.subjects import cancel_all, delete_all
 from services.streams.use_case import UseCase
 from services.web.bodies import read_json
-from services.web.callers import ANONYMOUS, Caller, check_scope, owner_of
+from services.web.callers import ANONYMOUS, Caller, account_of, check_scope, owner_of
 from services.web.entrance import Entrance
 from services.web.keys import authenticate
 from services.web.origins import PageOrigin
@@ -86,6 +86,12 @@ class TokenWish(BaseModel):
         return self
 
 
+def erase(core: Core, owner: str) -> None:
+    """Take streams and figures of an end user out of the store; raises StoreDownError."""
+    delete_all(core.exchange.store, core.streams, owner)
+    core.ledger.forget(account_of(owner))
+
+
 @dataclass(frozen=True)
 class SubjectRoutes:
     """What can be done for an end user, with a key and never with a token."""
@@ -140,7 +146,7 @@ class SubjectRoutes:
     def _forget(self, owner: str) -> StoreDownError | None:
         try:
             cancel_all(self.core.streams, owner)
-            delete_all(self.core.exchange.store, self.core.streams, owner)
+            erase(self.core, owner)
             self.core.sessions.forget(owner)
             self.core.flights.cache.forget(owner)
         except StoreDownError as failed:

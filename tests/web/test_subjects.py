@@ -370,6 +370,72 @@ def test_a_forgotten_end_user_is_gone() -> None:
     assert fresh.stream != kept[ann][2]
 
 
+def tokens_used(stage: Stage, key: str) -> list[int]:
+    told = stage.call("GET", "/v1/usage", key=key).json()
+    return [told["day"]["tokens"], told["month"]["tokens"]]
+
+
+def test_a_forgotten_end_user_has_used_nothing() -> None:
+    """What the key has used stays, and what others have; nothing in the store bears that name."""
+    stage = stage_of()
+    ann, bob = token(stage, budget_usd="1"), token(stage, subject="bob")
+    for key in (ann, bob, KEY):
+        stage.post(key=key).read()
+    assert [tokens_used(stage, key) for key in (ann, bob, KEY)] == [[10, 10], [10, 10], [30, 30]]
+    assert forget(stage) == 204
+    pass_time(stage, 1)
+    again = token(stage)
+    assert [tokens_used(stage, key) for key in (again, bob, KEY)] == [[0, 0], [10, 10], [30, 30]]
+    rows = stage.core.exchange.store._sums._rows  # noqa: SLF001 - what is there, under whatever name
+    assert not [row for row in rows if "/ann" in row]
+
+
+def test_what_an_end_user_used_before_midnight_is_forgotten_too() -> None:
+    """Yesterday's figures are still there, and last month's on the first of one."""
+    stage = stage_of()
+    stage.clock.wall = datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
+    stage.post(key=token(stage)).read()
+    stage.core.ledger.flush()
+    pass_time(stage, 120)
+    assert forget(stage) == 204
+    rows = stage.core.exchange.store._sums._rows  # noqa: SLF001
+    assert not [row for row in rows if "/ann" in row]
+
+
+def test_what_another_process_stores_late_is_forgotten_too() -> None:
+    """It runs there, and nobody can know of it yet when the end user is forgotten here."""
+    pair = Pair(says=whole("Hello", Gate()), settings=SETTINGS)
+    storing = pair.there.shared.hold("put_all")
+    reply = pair.there.post(key=token(pair.here))
+    storing.reached.wait()
+    assert forget(pair.here) == 204
+    storing.set()
+    watch_of(pair.there).round()
+    pair.mirrored()
+    assert reply.events()[-1]["reason"] == "cancelled"
+    rows = pair.store._sums._rows  # noqa: SLF001 - what is there, under whatever name
+    assert rows
+    assert not [row for row in rows if "/ann" in row]
+    assert pair.store.get(f"stream:{reply.stream}") is None
+    assert not pair.store.read(f"log:{reply.stream}", 0)
+
+
+def test_another_process_forgets_when_the_store_is_back() -> None:
+    """What it could not be told meanwhile it is told then."""
+    pair = Pair(says=whole("Hello", Gate()), settings=SETTINGS)
+    pair.there.post(key=token(pair.here))
+    assert forget(pair.here) == 204
+    dropping = pair.there.shared.hold("drop")
+    watch_of(pair.there).round()
+    dropping.reached.wait()
+    pair.there.shared.away = True
+    dropping.set()
+    settle()
+    pair.there.shared.away = False
+    pair.passes(3)
+    assert not [row for row in pair.store._sums._rows if "/ann" in row]  # noqa: SLF001
+
+
 def test_a_forgotten_end_users_tokens_open_nothing() -> None:
     """Those from before; and the server may begin anew with one."""
     stage = stage_of()
