@@ -38,7 +38,7 @@ def take_over(core: Core, facts: Facts, copy: Log, epoch: int) -> None:
     stream = Stream(
         id=facts.id, owner=facts.owner, use_case=facts.use_case, model=facts.model, clock=core.clock,
         log=copy, on_disconnect=facts.on_disconnect, own_cap=facts.own_cap, torn=facts.handed is None,
-        answer=facts.answer, session=facts.session,
+        answer=facts.answer, session=facts.session, opener=facts.opener,
     )  # fmt: skip
     used = facts.handed.used if facts.handed else core.exchange.remote.estimated(copy, facts.model)
     stream.usage = lambda: used

@@ -45,6 +45,7 @@ def begin(  # noqa: PLR0913 - what a request brings
             given,
             owner=caller.owner,
             accounts=caller.accounts,
+            opener=caller.opener,
             patience_s=patience_s,
             wish=wish,
         )

@@ -107,8 +107,10 @@ class Watch:
                 return
 
     def _may_run(self, stream: Stream) -> bool:
-        """Ask by the key that opened it; one that was taken over may run as long as any key owns it."""
+        """Ask by what opened it; where that is not known it may run as long as any key owns it."""
         caller = self._callers.get(stream)
+        if caller is None and stream.opener is not None:  # it was taken over
+            caller = Caller.who_opened(stream.opener, stream.owner)
         return self._keys.owns(stream.owner) if caller is None else self._keys.is_live(caller)
 
     def _run(self) -> None:
