@@ -68,7 +68,7 @@ from services.web.rates import Rates
 from services.web.sessions import SessionRoutes
 from services.web.signing import Signing
 from services.web.streams import StreamRoutes
-from services.web.subjects import SubjectRoutes
+from services.web.subjects import SubjectRoutes, erase
 from services.web.tokens import Tokens
 from services.web.usage import UsageRoute
 from services.web.usage_history import UsageHistory
@@ -125,8 +125,9 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     app.extensions["gloss.pulse"] = _pulse(core, levels)
     install_problems(app, core.metrics)
     app.before_request(lambda: patience.begin(settings.store_call_s))
-    install_doors(app, Doors.of(settings, keys.__bool__))
-    entrance = _entrance(core, keys, signing, forgotten, chosen.shared)
+    doors = Doors.of(settings, keys.__bool__)
+    install_doors(app, doors)
+    entrance = _entrance(core, doors, keys, signing, forgotten, chosen.shared)
     app.extensions["gloss.entrance"] = entrance  # and so it does for this
     _register(app, core, entrance)
     _register_operator(app, core, keys, levels)
@@ -217,6 +218,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         count=lambda model, text: tokens.counter_of(model).count(text),
         local=lambda stream_id: streams.here(stream_id) or flights.here(stream_id),  # made below
         lost=lambda stream: lose(core, stream),
+        dropped=lambda stream: streams.dropped(stream),  # noqa: PLW0108 - made below too
     )
     streams = Streams(clock, retention_s=settings.retention_s, elsewhere=exchange.find)
     flights = Flights(_cache(settings, store, clock), Elsewhere(exchange) if shared else None)
@@ -331,19 +333,20 @@ def _openai(settings: Settings, base_url: str | None, key: str | None) -> OpenAI
     )
 
 
-def _entrance(
-    core: Core, keys: Keys, signing: Signing, forgotten: Forgotten, shared: Shared | None
+def _entrance(  # noqa: PLR0913, PLR0917 - what every way in shares
+    core: Core, doors: Doors, keys: Keys, signing: Signing, forgotten: Forgotten, shared: Shared | None
 ) -> Entrance:
     settings, clock = core.settings, core.clock
     rates = Rates(settings, clock, shared)
     kept_s = settings.deadline_s + settings.retention_s
     return Entrance(
+        doors=doors,
         keys=keys,
         tokens=Tokens(store=core.exchange.store, signing=signing, kept_s=kept_s, live=keys.opens),
         grants=Grants(signing),
         forgotten=forgotten,
         rates=rates,
-        watch=Watch(keys, core.streams, clock, rates=rates, forgotten=forgotten),
+        watch=Watch(keys, core.streams, clock, rates=rates, forgotten=forgotten, erase=partial(erase, core)),
     )
 
 

@@ -13,14 +13,17 @@ An end that we chose is a *finish*; an end that we did not is one of these.
     ├── NotAcceptable                 406  not-acceptable
     ├── RequestTimeout                408  request-timeout
     ├── Busy                          409  busy
+    ├── Discarded                     409  discarded
     ├── BodyTooLarge                  413  body-too-large
     ├── InputTooLong                  413  input-too-long
+    ├── TargetTooLong                 414  target-too-long
     ├── UnsupportedMediaType          415  unsupported-media-type
     ├── InvalidInput                  422  invalid-input
     ├── IdempotencyMismatch           422  idempotency-mismatch
     ├── UpgradeRequired               426  upgrade-required
     ├── RateLimited                   429  rate-limited
     ├── BudgetExhausted               429  budget-exhausted
+    ├── HeadTooLarge                  431  head-too-large
     ├── Internal                      500  internal
     ├── Overloaded                    503  overloaded
     ├── ShuttingDown                  503  shutting-down
@@ -194,6 +197,15 @@ class Busy(GlossError):
     meaning = "One turn at a time: read the running stream (member `stream`) or cancel it first."
 
 
+class Discarded(GlossError):
+    """The key stands for an answer that was taken back."""
+
+    status = 409
+    slug = "discarded"
+    title = "The answer to this key was discarded"
+    meaning = "An answer was taken back; its `Idempotency-Key` stands for it still. Take another to ask anew."
+
+
 class BodyTooLarge(GlossError):
     """The body has too many bytes."""
 
@@ -210,6 +222,15 @@ class InputTooLong(GlossError):
     slug = "input-too-long"
     title = "The input has too many tokens"
     meaning = "Members `tokens` and `limit` say what was counted and what is allowed."
+
+
+class TargetTooLong(GlossError):
+    """The request line has too many bytes."""
+
+    status = 414
+    slug = "target-too-long"
+    title = "The request line is too long"
+    meaning = "Path and query fit into one line of so many bytes (member `limit`); text goes into the body."
 
 
 class UnsupportedMediaType(GlossError):
@@ -281,6 +302,15 @@ class BudgetExhausted(GlossError):
         "Ask for less (`options.max_output_tokens`), or come back after `retry_after_s`."
     )
     come_back_s = 60
+
+
+class HeadTooLarge(GlossError):
+    """A header field is too long, or there are too many."""
+
+    status = 431
+    slug = "head-too-large"
+    title = "The request has too many header fields, or too long ones"
+    meaning = "The detail says how many there may be and how long one: send fewer, or shorter ones."
 
 
 class Internal(GlossError):

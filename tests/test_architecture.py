@@ -43,6 +43,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "services/use_cases/",
         "services/web/streams.py",  # the fields of a token
         "services/web/subjects.py",  # and of another
+        "services/web/origins.py",  # and what both have
         "services/web/validation.py",  # their errors
         "services/web/schemas.py",  # their schemas
         "services/web/ws/ops.py",  # what else a caller sends as an object

@@ -11,7 +11,7 @@ used in full: its process died, and nobody knows what the provider did.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import gevent
 from gevent.event import Event as Signal
@@ -25,7 +25,7 @@ from services.cost.paying import Label, Payer, State
 from services.cost.reservation import Grant, Reservation, Wanted, exhausted
 from services.cost.standing import Standing
 from services.cost.tally import Price
-from services.cost.windows import Window, day_and_month, windows
+from services.cost.windows import AFTER_S, Window, day_and_month, windows
 from services.errors import GlossError, Overloaded
 from services.llm import Tokens
 from services.state.memory_sums import MemorySums
@@ -37,6 +37,7 @@ log = logging.getLogger("gloss.ledger")
 
 BATCH_S = 0.25  # what comes within it is added in one call
 AWAY_S = 1.0  # between two tries while the store is away
+KEPT = timedelta(seconds=AFTER_S)  # days and months that ended before this are gone by themselves
 MINUTE_S = 60  # windows change with it
 MOST = 100  # ends in one call
 BATCH_KEPT_S = 30 * 86_400.0  # for a store that is away so long
@@ -198,6 +199,14 @@ class Ledger:
         spans = day_and_month(account, self._now())
         rows = self._store.sums([window.row for window in spans])
         return [Standing.of(window, row) for window, row in zip(spans, rows, strict=True)]
+
+    def forget(self, account: str) -> None:
+        """Keep no figures of an account; what others paid with it stays theirs. Raises StoreDownError."""
+        self.flush()
+        now = self._now()
+        rows = {window.row for at in (now, now - KEPT) for window in day_and_month(Account(account), at)}
+        self._alone.drop(rows)
+        self._store.drop(rows)
 
     def flush(self) -> None:
         """Store all that waits; raises StoreDownError."""

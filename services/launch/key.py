@@ -9,16 +9,17 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services import settings as declared
+from services.launch.key_list import followers, listed
 from services.settings import Settings, SettingsError
 from services.state.choice import beside
 from services.state.store import Store, StoreDownError
 from services.use_cases import USE_CASES
 from services.web import stored_keys
 from services.web.callers import PRIVILEGED
-from services.web.entries import LIMITS, Entry, limits_of, parse_entry, parse_keys, parse_moment
+from services.web.entries import LIMITS, USD, Entry, limits_of, parse_entry, parse_keys, parse_moment
 from services.web.keys import new_key
 from services.web.stored_keys import UnknownKeyError
 
@@ -29,6 +30,7 @@ OPTIONS = {
     "NAME": "make a key, and say who will use it, for people: letters, digits and ._@-",
     "SCOPES": "use cases that it opens, separated by commas; without it, all. Also admin, operator",
     "EXPIRES": "when it opens nothing any more (UTC), like 2027-01-01; without it, never",
+    "UNTIL": "with ROTATE: when the old key opens nothing any more; without it, in a day",
     "USD_DAY": "what it may spend in a day, like 2.50",
     "USD_MONTH": "the same in a month",
     "TOKENS_MINUTE": "how many tokens it may use in a minute",
@@ -36,17 +38,23 @@ OPTIONS = {
     "TOKENS_MONTH": "the same in a month",
     "RPM": "how many streams it may start in a minute",
     "STREAMS": "how many may be open at once",
-    "ROTATE": "make a key that follows the one of this id, and ends it in a day, or at EXPIRES",
+    "ROTATE": "make a key that follows the one of this id: the same in all, its EXPIRES too unless given",
     "REVOKE": "withdraw the key of this id now; its streams end within seconds",
-    "LIST": "list all keys",
+    "LIST": "list all keys, and whether they are live, rotating, expired or revoked",
     "PRINT": "1: write nothing, print the entry for GLOSS_KEYS",
 }
 USAGE = "make key NAME=web [SCOPES=translate,tutor] [USD_DAY=5] [RPM=60] [EXPIRES=2027-01-01] [PRINT=1]"
 ALONE = ("LIST", "REVOKE", "ROTATE", "NAME")
-ALSO = {"LIST": set[str](), "REVOKE": set[str](), "ROTATE": {"EXPIRES", "PRINT"}}
+ALSO = {"LIST": set[str](), "REVOKE": set[str](), "ROTATE": {"EXPIRES", "UNTIL", "PRINT"}}
+ONLY_ROTATE = {"UNTIL"}
+MOMENT = "a day like 2027-01-01 or a moment like 2027-01-01T120000Z (UTC)"
 KEPT = "It is kept in the store; running processes know it within seconds.\n\n"
 PRINTED = (
     "Add this entry to GLOSS_KEYS (several are separated by spaces or commas) and start again:\n\n{}\n\n"
+)
+UNANSWERED = (
+    "The store does not answer, so nobody knows whether this was done. Look whether what REDIS_URL or\n"
+    "GLOSS_DATA names is there, then see by LIST=1 how the keys stand, and ask again."
 )
 SHOWN_ONCE = (
     "The service holds a hash only. The key itself is shown now and never again;\n"
@@ -62,7 +70,7 @@ def main(words: Sequence[str], settings: Settings | None = None) -> int:
         print(f"{error}\n\n{help_text()}", file=sys.stderr)
         return 2
     except StoreDownError:
-        print("The store does not answer; nothing is known of what it did.", file=sys.stderr)
+        print(UNANSWERED, file=sys.stderr)
         return 1
     return 0
 
@@ -76,22 +84,23 @@ def options(words: Iterable[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or name not in OPTIONS:
-            raise SettingsError(f"There is no option `{name}`.")
+            raise SettingsError(f"There is no option `{name}`. Take one of those below, in capitals.")
         if value.strip():
             given[name] = value.strip()
     what = next((name for name in ALONE if name in given), None)
     if what is None:
-        raise SettingsError("A key needs a NAME.")
-    others = given.keys() - {what} - ALSO.get(what, set(OPTIONS) - {*ALSO})
+        raise SettingsError("Say what to do: NAME=… makes a key; ROTATE, REVOKE and LIST are the others.")
+    others = given.keys() - {what} - ALSO.get(what, set(OPTIONS) - {*ALSO} - ONLY_ROTATE)
     if others:
-        raise SettingsError(f"{what} does not go together with {', '.join(sorted(others))}.")
+        left_out = ", ".join(sorted(others))
+        raise SettingsError(f"{what} does not go together with {left_out}. Leave one or the other out.")
     return given
 
 
 def do(given: Mapping[str, str], settings: Settings) -> str:
     """Return what is to be printed; raises ``SettingsError``, StoreDownError."""
     if "LIST" in given:
-        return _at_store(settings, lambda store: _listed(settings, store))
+        return _at_store(settings, lambda store: listed(settings, store, datetime.now(UTC)))
     if "REVOKE" in given:
         return _revoked(given["REVOKE"], settings)
     if "ROTATE" in given:
@@ -105,18 +114,32 @@ def do(given: Mapping[str, str], settings: Settings) -> str:
 
 def make(given: Mapping[str, str]) -> tuple[str, Entry]:
     """Make a key; raises ``SettingsError`` for a value that cannot be one."""
-    expires = _to_come(given["EXPIRES"]) if "EXPIRES" in given else None
+    expires = _to_come(given, "EXPIRES")
     scopes = [scope for scope in re.split(r"[,+\s]+", given.get("SCOPES", "")) if scope]
     exist = {*USE_CASES, *PRIVILEGED}
     if not set(scopes) <= exist:
-        raise SettingsError(f"There are the scopes {', '.join(sorted(exist))}.")
-    limits = limits_of({name: given[name.upper()] for name in LIMITS if name.upper() in given})
+        raise SettingsError(
+            f"SCOPES has a name that does not exist. Take some of {', '.join(sorted(exist))}."
+        )
+    limits = _limits(given)
     key, entry = new_key(given["NAME"], scopes=scopes, expires=expires, **limits)
     try:
         parse_entry(entry.line())  # what is written is what the service will read
     except SettingsError:
-        raise SettingsError("A NAME has up to 64 letters, digits and ._@-.") from None
+        raise SettingsError("A NAME is 1 to 64 letters, digits and ._@- long. Choose another one.") from None
     return key, entry
+
+
+def _limits(given: Mapping[str, str]) -> dict[str, Any]:
+    """Read the limits; raises ``SettingsError`` that names the option at fault."""
+    named = {name: given[name.upper()] for name in LIMITS if name.upper() in given}
+    for name, value in named.items():
+        try:
+            limits_of({name: value})
+        except SettingsError:
+            what = "dollars, like 2.50" if name in USD else "a whole number from 1 on, like 100"
+            raise SettingsError(f"{name.upper()} must be {what}. For no limit, leave it out.") from None
+    return limits_of(named)
 
 
 def help_text() -> str:
@@ -126,73 +149,68 @@ def help_text() -> str:
 
 def _revoked(key_id: str, settings: Settings) -> str:
     if key_id in parse_keys(settings.keys):
-        raise SettingsError("That key stands in GLOSS_KEYS: take its entry out, and start again.")
+        raise SettingsError("That key stands in GLOSS_KEYS: take its entry out, and start the service again.")
     _at_store(settings, lambda store: stored_keys.end(store, key_id, datetime.now(UTC)))
     return "It opens nothing any more, and its streams end within seconds."
 
 
 def _rotated(given: Mapping[str, str], settings: Settings) -> str:
-    """Make a key with the same owner, scopes and limits."""
-    fixed = parse_keys(settings.keys)
-    now = datetime.now(UTC)
-    until = _to_come(given["EXPIRES"]) if "EXPIRES" in given else now + OVERLAP
-    old = fixed.get(given["ROTATE"]) or _at_store(settings, stored_keys.load).get(given["ROTATE"])
-    if old is None:
-        raise UnknownKeyError("There is no key of this id.")
-    if old.is_over(now):
-        raise SettingsError("This key opens nothing any more, so nothing follows it: make a new one.")
+    """Make a key with the same owner, scopes, limits and end."""
+    fixed, now = parse_keys(settings.keys), datetime.now(UTC)
+    everything = {**_at_store(settings, stored_keys.load), **fixed}
+    old = _to_be_followed(given["ROTATE"], everything, now)
+    until = _to_come(given, "UNTIL") or now + OVERLAP
     until = min(until, old.expires or until)
-    key, new = _follower(old)
+    key, new = _follower(old, _to_come(given, "EXPIRES") or old.expires)
+    told = f"{_ends('The old key', until)}\n{_ends('The new one', new.expires)}\n\n{SHOWN_ONCE}{key}"
     if old.id in fixed or "PRINT" in given:
         both = f"{new.line()}\n\nand put this one in the place of the old key's:\n\n"
-        return f"{PRINTED.format(both + stored_keys.until(old, until).line())}{SHOWN_ONCE}{key}"
+        return f"{PRINTED.format(both + stored_keys.until(old, until).line())}{told}"
 
     def changed(entries: Mapping[str, Entry]) -> list[Entry]:
         ended = [stored_keys.until(one, until) if one.id == old.id else one for one in entries.values()]
         return [*ended, new]
 
     _at_store(settings, lambda store: stored_keys.change(store, changed))
-    return f"{KEPT}The old key opens nothing from {until:%Y-%m-%d %H:%M} UTC on.\n\n{SHOWN_ONCE}{key}"
+    return f"{KEPT}{told}"
 
 
-def _to_come(written: str) -> datetime:
-    """Read a moment that is not over; raises SettingsError."""
-    moment = parse_moment(written)
+def _to_be_followed(key_id: str, entries: Mapping[str, Entry], now: datetime) -> Entry:
+    """Return the entry of a key that may have a follower; raises ``SettingsError``."""
+    old = entries.get(key_id)
+    if old is None:
+        raise UnknownKeyError("There is no key of this id; LIST=1 shows all ids.")
+    if old.is_over(now):
+        raise SettingsError(
+            "This key opens nothing any more, so nothing follows it: make a new one by NAME=…."
+        )
+    if later := followers(old, entries.values()):
+        ids = ", ".join(one.id for one in later)
+        raise SettingsError(f"This key is followed already, by {ids}: rotate that one.")
+    return old
+
+
+def _ends(what: str, at: datetime | None) -> str:
+    return f"{what} opens nothing from {at:%Y-%m-%d %H:%M} UTC on." if at else f"{what} has no end."
+
+
+def _to_come(given: Mapping[str, str], option: str) -> datetime | None:
+    """Read a moment that is not over, None if none is given; raises SettingsError."""
+    if option not in given:
+        return None
+    try:
+        moment = parse_moment(given[option])
+    except SettingsError:
+        raise SettingsError(f"{option} is no moment. Write {MOMENT}.") from None
     if moment <= datetime.now(UTC):
-        raise SettingsError("EXPIRES is over already; REVOKE ends a key at once.")
+        raise SettingsError(f"{option} is over already. Name a later one; REVOKE ends a key at once.")
     return moment
 
 
-def _follower(old: Entry) -> tuple[str, Entry]:
-    key, fresh = new_key(old.caller.name)
+def _follower(old: Entry, expires: datetime | None) -> tuple[str, Entry]:
+    key, fresh = new_key(old.caller.name, expires=expires)
     caller = replace(old.caller, shown=fresh.id)
     return key, replace(fresh, caller=caller)
-
-
-def _listed(settings: Settings, store: Store) -> str:
-    rows = [("ID", "NAME", "OPENS", "LIMITS", "UNTIL", "LAST USE")]
-    places = (("GLOSS_KEYS", parse_keys(settings.keys)), ("store", stored_keys.load(store)))
-    for place, entries in places:
-        for entry in entries.values():
-            used = stored_keys.last_use(store, entry.id)
-            rows.append((*_row(entry, place), f"{used:%Y-%m-%d %H:%M}" if used else "never"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def _row(entry: Entry, place: str) -> tuple[str, str, str, str, str]:
-    """Return what the entry's own line says, in columns."""
-    words = [word.partition("=") for word in entry.line().split(":")[3:]]
-    members = {name: value for name, _, value in words}
-    limits = " ".join(f"{name}={members[name]}" for name in LIMITS if name in members)
-    now = datetime.now(UTC)
-    until = (
-        f"{entry.expires:%Y-%m-%d %H:%M}{' (over)' if entry.is_over(now) else ''}" if entry.expires else ""
-    )
-    name = entry.caller.name if place == "store" else f"{entry.caller.name} (in {place})"
-    return entry.id, name, members.get("scopes", "every use case"), limits or "-", until or "-"
 
 
 def _at_store(settings: Settings, action: Callable[[Store], T]) -> T:

@@ -74,7 +74,9 @@ def beside(settings: Settings) -> Store:
         settings.data.mkdir(parents=True, exist_ok=True)
         return SqliteStore(Database(settings.data / FILE), beside=True)
     except OSError as error:
-        raise SettingsError(f"{settings.data} cannot be written ({error.strerror}).") from None
+        raise SettingsError(
+            f"{settings.data} cannot be written ({error.strerror}). GLOSS_DATA names another folder."
+        ) from None
 
 
 def _answers(redis: RedisStore, pause_s: float) -> bool:

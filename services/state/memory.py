@@ -179,6 +179,10 @@ class MemoryStore:
         """Return how the sums of these rows stand."""
         return self._sums.sums(rows)
 
+    def drop(self, rows: Collection[str]) -> None:
+        """Forget these rows."""
+        self._sums.drop(rows)
+
     def send(self, inbox: str, message: bytes, ttl_s: float) -> None:
         """Add a message."""
         self._sweep()

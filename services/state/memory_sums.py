@@ -1,6 +1,6 @@
 """Sums in memory: the reference for the other stores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from services.state.sums import NOTHING, OVER_S, TOO_LATE, Hold, Kept, Refusal, Settlement, amount, granted
@@ -40,6 +40,11 @@ class MemorySums:
         """Return how all sums of these rows stand."""
         self.lapse()
         return [dict(self._row(row).sums) for row in rows]
+
+    def drop(self, rows: Collection[str]) -> None:
+        """Forget these rows."""
+        for row in rows:
+            self._rows.pop(row, None)
 
     def lapse(self) -> None:
         """End what nobody has settled in time."""

@@ -36,7 +36,7 @@ from services.state.scripts import (
     Script,
 )
 from services.state.store import EPOCH_S, FencedError, Joined, Part, StoreDownError, Value
-from services.state.sum_scripts import HOLDS, RESERVE, SETTLE, SUMS, reserve_words, row, settle_words
+from services.state.sum_scripts import HOLDS, RESERVE, ROW, SETTLE, SUMS, reserve_words, row, settle_words
 from services.state.sums import Hold, Kept, Refusal, Settlement
 
 CALL_S = 0.25  # a local server answers in less than 1 ms; a person waits
@@ -155,6 +155,11 @@ class RedisStore:
     def sums(self, rows: Sequence[str]) -> list[dict[str, Kept]]:
         """Return how the sums of these rows stand."""
         return [row(found) for found in self._run(SUMS, [HOLDS], *rows)]
+
+    def drop(self, rows: Collection[str]) -> None:
+        """Forget these rows."""
+        if rows:
+            self._ask("DEL", *(ROW + one for one in rows))
 
     def send(self, inbox: str, message: bytes, ttl_s: float) -> None:
         """Add a message."""

@@ -183,6 +183,10 @@ class SqliteStore:
         """Return how the sums of these rows stand."""
         return self._sums.sums(rows)
 
+    def drop(self, rows: Collection[str]) -> None:
+        """Forget these rows."""
+        self._sums.drop(rows)
+
     def reachable(self) -> bool:
         """Tell whether the file can be read."""
         try:

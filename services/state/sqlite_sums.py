@@ -4,7 +4,7 @@ Holds lapse by the monotonic clock, which the file does not know: those that thi
 make are of one that is no more, and have lapsed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from services.state.database import Connection, Database
 from services.state.sums import NOTHING, OVER_S, TOO_LATE, Hold, Kept, Refusal, Settlement, amount, granted
@@ -58,6 +58,12 @@ class SqliteSums:
         """Return how all sums of these rows stand."""
         self.lapse()
         return self._file.ask(lambda db: [self._row(db, row) for row in rows])
+
+    def drop(self, rows: Collection[str]) -> None:
+        """Forget these rows."""
+        self._file.change(
+            lambda db: db.executemany("DELETE FROM sums WHERE row = ?", [(row,) for row in rows])
+        )
 
     def lapse(self) -> None:
         """End what nobody has settled in time; the holds of a process before are over too."""

@@ -181,6 +181,10 @@ class Store(Protocol):
         """Return how the sums of each of these rows stand, by their fields."""
         ...
 
+    def drop(self, rows: Collection[str]) -> None:
+        """Forget these rows and all their sums; holds on them give back to nobody."""
+        ...
+
     def reachable(self) -> bool:
         """Tell whether the store answers; raises nothing."""
         ...

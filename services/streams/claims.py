@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 import msgspec
 
-from services.errors import IdempotencyMismatch, NotFound, Overloaded, ProviderIncomplete
+from services.errors import Discarded, IdempotencyMismatch, NotFound, Overloaded, ProviderIncomplete
 from services.state.store import Store, StoreDownError
 from services.streams.clock import Clock
 from services.streams.registry import Streams
@@ -67,8 +67,9 @@ class Claims:
     def joined(self, wish: Wish, stream_id: str, owner: str) -> Stream | None:
         """Claim the key for this stream; return the stream to join where another was first.
 
-        Raises IdempotencyMismatch for another body, ProviderIncomplete where a crash took the
-        first stream, Overloaded where its fate cannot be known yet, StoreDownError.
+        Raises IdempotencyMismatch for another body, Discarded where its answer was taken back,
+        ProviderIncomplete where a crash took the first stream, Overloaded where its fate cannot be known
+        yet, StoreDownError.
         """
         key, ours = _key("once", owner, wish.key), _Claim(fingerprint=wish.fingerprint, stream=stream_id)
         since = self.clock.monotonic()
@@ -79,7 +80,9 @@ class Claims:
             claim = decode(value)
             if claim.fingerprint != ours.fingerprint:
                 raise IdempotencyMismatch
-            found = self._find(claim.stream, owner)
+            found = self.streams.find(claim.stream, owner)
+            if found is not None and found.gone:
+                raise Discarded
             if found is not None:
                 return found
             self._be_patient(claim, self.clock.monotonic() - since)

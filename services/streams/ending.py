@@ -22,7 +22,10 @@ def ended(core: Core, stream: Stream, session: Session | None, sent: Mapping[str
 
     ``sent`` is the request's body.
     """
-    core.streams.ended(stream)
+    if stream.discarded:
+        core.streams.dropped(stream)
+    else:
+        core.streams.ended(stream)
     if session is not None and stream.discarded:
         core.sessions.abandon_turn(session, new=not session.turns)
     elif session is not None:

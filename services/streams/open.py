@@ -26,7 +26,7 @@ from services.streams.models import Model
 from services.streams.pen import Pen
 from services.streams.registry import new_id
 from services.streams.sessions import Session
-from services.streams.stream import Stream
+from services.streams.stream import Opener, Stream
 from services.streams.use_case import Input, UseCase
 
 LATE_S = 30.0  # after its deadline a stream has ended, and is settled
@@ -40,12 +40,14 @@ def open_stream(  # noqa: PLR0913 - what a request brings
     *,
     owner: str,
     accounts: tuple[Account, ...] = (),
+    opener: Opener | None = None,
     patience_s: float | None = None,
     wish: Wish | None = None,
 ) -> Stream:
     """Start a stream and return it; ``patience_s`` is how long the caller's encoding can wait.
 
-    It is charged to all ``accounts``, and to the deployment's.
+    It is charged to all ``accounts``, and to the deployment's. Whoever goes on with it elsewhere learns by
+    what it was opened.
 
     With a ``wish`` whose key was used before, return the stream that it began.
 
@@ -60,7 +62,16 @@ def open_stream(  # noqa: PLR0913 - what a request brings
         return earlier
     with core.claims.held(wish, stream_id, owner) if wish else nullcontext(_nothing) as confirm:
         return _open(
-            core, use_case, given, stream_id, owner, accounts, patience_s, confirm, keyed=wish is not None
+            core,
+            use_case,
+            given,
+            stream_id,
+            owner,
+            accounts,
+            opener,
+            patience_s,
+            confirm,
+            keyed=wish is not None,
         )
 
 
@@ -75,6 +86,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     stream_id: str,
     owner: str,
     accounts: tuple[Account, ...],
+    opener: Opener | None,
     patience_s: float | None,
     confirm: Callable[[], None],
     *,
@@ -84,6 +96,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     model = core.models.choose(given.options.model)
     limits = _within(patience_s, _weigh(core, use_case, model.counter, given))
     stream = _stream(core, use_case, given, stream_id, owner, model)
+    stream.opener = opener
     _supersede(core, use_case, given, stream, limits)
     with _turn(core, use_case, given, stream) as session:
         stream.session = session.id if session else None

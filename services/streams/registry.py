@@ -11,6 +11,7 @@ from services.streams.stream import Stream
 
 # Ended streams are dropped early, oldest first, rather than grow without a bound.
 MAX_ENDED = 5_000
+NONE = "There is no such stream; it may have expired, or was discarded."
 
 
 def new_id() -> str:
@@ -77,14 +78,19 @@ class Streams:
         """Return a stream that is made here, running or ended."""
         return self._running.get(stream_id) or self._ended.get(stream_id)
 
+    def find(self, stream_id: str, owner: str) -> Stream | None:
+        """Return the caller's stream, also one that is ``gone``; None if there is none; StoreDownError."""
+        stream = self.here(stream_id) or self._elsewhere(stream_id)
+        return stream if stream is not None and stream.owner == owner else None
+
     def get(self, stream_id: str, owner: str) -> Stream:
         """Return the caller's stream; raises NotFound, also for somebody else's; StoreDownError."""
-        stream = self.here(stream_id) or self._elsewhere(stream_id)
-        if stream is None or stream.owner != owner:
-            raise NotFound("There is no such stream; it may have expired.")
+        stream = self.find(stream_id, owner)
+        if stream is None or stream.gone:
+            raise NotFound(NONE)
         return stream
 
     def alive(self, stream_id: str) -> bool:
         """Tell whether a stream runs, here or elsewhere; raises StoreDownError."""
         stream = self.here(stream_id) or self._elsewhere(stream_id)
-        return stream is not None and stream.log.end is None
+        return stream is not None and not stream.gone and stream.log.end is None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakMethod
 
+import msgspec
 from gevent.event import Event as Signal
 
 from services.cost.reservation import Reservation
@@ -28,6 +29,17 @@ class Stopped(BaseException):
         self.discard = discard
 
 
+class Opener(msgspec.Struct, frozen=True, array_like=True):
+    """By what a stream was opened: the id of a key; of a client token also when it was made and is over.
+
+    Moments are seconds since 1970.
+    """
+
+    key: str
+    made: float | None = None
+    until: float | None = None
+
+
 class Gone(BaseException):
     """Raised inside a producer whose stream is to be another process's: it writes no end.
 
@@ -48,7 +60,9 @@ class Stream:
     ``is_copy`` is true where another process makes it, ``torn`` where the one that made it died:
     the numbers of what it showed last may be given to something else.
     ``answer`` is the key under which its answer may serve again, None where it may not; ``session``
-    the one that it is a turn of. ``discarded`` tells that its answer was wrong: no session gets it.
+    the one that it is a turn of. ``discarded`` tells that its answer was wrong: no session gets it, and
+    once it has ended nobody reads it. ``gone``: so it is with this one, of which there is nothing left.
+    ``opener`` is by what it was opened, None where there are no keys.
     ``deadline_at`` is by the monotonic clock of who makes it.
     ``confirm()`` returns when it is known that this process still is who makes it;
     ``doubtful()`` tells whether that would take a wait.
@@ -71,6 +85,8 @@ class Stream:
     answer: str | None = None
     session: str | None = None
     discarded: bool = False
+    gone: bool = False
+    opener: Opener | None = None
     deadline_at: float = 0.0
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage

@@ -29,6 +29,7 @@ def cancel_all(streams: Streams, owner: str) -> None:
         stream.stop("cancelled")
     for stream in running:
         stream.attend_end(ENDS_S)
+        stream.settle(ENDS_S)  # what is stored after this is stored of nobody
     streams.forget(owner)
 
 

@@ -38,7 +38,7 @@ def take_over(core: Core, facts: Facts, copy: Log, epoch: int) -> None:
     stream = Stream(
         id=facts.id, owner=facts.owner, use_case=facts.use_case, model=facts.model, clock=core.clock,
         log=copy, on_disconnect=facts.on_disconnect, own_cap=facts.own_cap, torn=facts.handed is None,
-        answer=facts.answer, session=facts.session,
+        answer=facts.answer, session=facts.session, opener=facts.opener,
     )  # fmt: skip
     used = facts.handed.used if facts.handed else core.exchange.remote.estimated(copy, facts.model)
     stream.usage = lambda: used
@@ -113,7 +113,12 @@ def _reservation(core: Core, facts: Facts) -> Reservation:
     if paid is not None:
         return core.ledger.resumed(facts.id, paid)
     return core.ledger.opened(  # another release began it
-        facts.id, (), key=facts.owner, use_case=facts.use_case, model=facts.model, lasts_s=LEFT_S
+        facts.id,
+        (),
+        key=facts.owner.partition("/")[0],
+        use_case=facts.use_case,
+        model=facts.model,
+        lasts_s=LEFT_S,
     )
 
 

@@ -11,6 +11,7 @@ from services.streams.stream import Stream
 from services.streams.use_case import UseCase
 from services.web.callers import ANONYMOUS, Caller
 from services.web.entrance import Entrance
+from services.web.rates import Told
 from services.web.validation import validated
 
 LEAST_FOR_ANYBODY = 16  # without keys there is one caller, and a key of its own is a capability
@@ -25,23 +26,26 @@ def begin(  # noqa: PLR0913 - what a request brings
     *,
     entrance: Entrance,
     key: str | None,
+    told: Told,
     patience_s: float | None = None,
 ) -> Stream:
     """Start what the body asks for, or return what its idempotency key began.
 
-    Raises InvalidInput, RateLimited, and what ``open_stream`` raises.
+    ``told`` is what its answer tells of limits. Raises InvalidInput, RateLimited, and what ``open_stream``
+    raises.
     """
     given = validated(use_case.input, body)
     check_chosen_key("options.supersedes", given.options.supersedes, caller)
     check_chosen_key("Idempotency-Key", key, caller)
     wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
-    with entrance.rates.seat(caller) as keep:
+    with entrance.rates.seat(caller, told) as keep:
         stream = open_stream(
             core,
             use_case,
             given,
             owner=caller.owner,
             accounts=caller.accounts,
+            opener=caller.opener,
             patience_s=patience_s,
             wish=wish,
         )

@@ -1,7 +1,7 @@
 """Who is calling: by which key, for which end user, and what that opens and may cost."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from ipaddress import ip_address
 
@@ -9,6 +9,7 @@ from flask import Request
 
 from services.cost.accounts import Account, Quota
 from services.errors import Forbidden
+from services.streams.stream import Opener
 
 # What no key opens unless it names it: a key for everything that can be asked for is not the operator's.
 PRIVILEGED = frozenset({"admin", "operator"})
@@ -58,7 +59,26 @@ class Caller:
         if self.grant is None:
             return (key,)
         budget = Quota(usd_ever=self.grant.budget_usd, tokens_ever=self.grant.budget_tokens)
-        return key, Account(f"subject:{self.owner}"), Account(f"token:{self.grant.id}", budget)
+        return key, Account(account_of(self.owner)), Account(f"token:{self.grant.id}", budget)
+
+    @property
+    def opener(self) -> Opener | None:
+        """Return by what this caller's streams are opened; None where there are no keys."""
+        if not self.shown:
+            return None
+        grant = self.grant
+        moments = (grant.made.timestamp(), grant.until.timestamp()) if grant else ()
+        return Opener(self.shown, *moments)
+
+    @classmethod
+    def who_opened(cls, opener: Opener, owner: str) -> "Caller":
+        """Return who opened a stream of this owner, as far as it takes to tell whether they still may."""
+        key_id, _, subject = owner.partition("/")
+        grant = None
+        if opener.made is not None and opener.until is not None:
+            made, until = (datetime.fromtimestamp(at, UTC) for at in (opener.made, opener.until))
+            grant = Grant(id="", subject=subject, made=made, until=until)
+        return cls(key_id=key_id, name="", shown=opener.key, grant=grant)
 
     def may(self, scope: str) -> bool:
         """Tell whether the scope is open to this caller; what is the operator's has to be named."""
@@ -75,6 +95,11 @@ ANONYMOUS = Caller(key_id="anonymous", name="anonymous")
 def owner_of(key_id: str, subject: str) -> str:
     """Return the name of one end user of a key; neither part has a slash."""
     return f"{key_id}/{subject}"
+
+
+def account_of(owner: str) -> str:
+    """Return the name of an end user's account in the ledger."""
+    return f"subject:{owner}"
 
 
 def check_scope(caller: Caller, scope: str) -> None:

@@ -8,7 +8,6 @@ werkzeug's own host check is not used: it cannot match ``[::1]``, and puts the s
 in the place of a missing Host. flask-cors is not used: it takes some origins for patterns.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from dataclasses import dataclass
 from flask import Flask, Request, Response, request
 
 from services.errors import Forbidden, ForeignOrigin, UntrustedHost
-from services.settings import LOOPBACK_NAMES, Settings, SettingsError
+from services.settings import Settings, SettingsError
+from services.web.hosts import Hosts, checked, hosts_of
+from services.web.origins import host_of
 
-HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -48,28 +48,6 @@ CORS_PREFLIGHT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hosts:
-    """The Host names that are served; ``names`` of None: every name, as keys guard the door."""
-
-    names: frozenset[str] | None
-    suffixes: tuple[str, ...] = ()
-    addresses: bool = False
-
-    def allow(self, header: str | None) -> bool:
-        """Tell whether this ``Host`` is served; its port is of no account."""
-        form = HOST.fullmatch((header or "").lower())
-        if form is None:
-            return False
-        name = form[1]
-        return (
-            self.names is None
-            or name in self.names
-            or name.endswith(self.suffixes)
-            or (self.addresses and _is_address(name))
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Doors:
     """What the settings say about who may come in.
 
@@ -86,10 +64,20 @@ class Doors:
     def of(cls, settings: Settings, keyed: Callable[[], bool]) -> "Doors":
         """Read the settings; raises ``SettingsError``."""
         origins = frozenset(
-            _checked("GLOSS_CORS_ORIGINS", settings.cors_origins, ORIGIN, "https://app.example")
+            checked("GLOSS_CORS_ORIGINS", settings.cors_origins, ORIGIN, "https://app.example")
         )
-        hosts, keyless = (_hosts(settings, keyed=guarded) for guarded in (True, False))
+        hosts, keyless = (hosts_of(settings, keyed=guarded) for guarded in (True, False))
         return cls(hosts=hosts, keyless=keyless, origins=origins, keyed=keyed)
+
+    def may_call(self, origin: str, request: Request) -> bool:
+        """Tell whether a page of this origin could come in: it is listed, or of a host that is our own.
+
+        That are those of TRUSTED_HOSTS, and the request's; at another port than the request's, a page is
+        another server's.
+        """
+        named = self.hosts.names is not None and self.hosts.allow(host_of(origin))
+        same_port = _port(origin) in {None, _port(request.environ.get("HTTP_HOST", ""))}
+        return (named and same_port) or origin in self.origins or origin in _own_origins(request)
 
 
 def check_open(settings: Settings, *, keyed: bool) -> None:
@@ -126,6 +114,8 @@ def install_doors(app: Flask, doors: Doors) -> None:
 
     @app.after_request
     def leave(response: Response) -> Response:
+        if request.method != "HEAD" and _is_bare(response):
+            response.headers.pop("Content-Type", None)  # werkzeug names one for nothing at all
         _protect(response, https=_scheme(request) == "https")
         _share(response, request.headers.get("Origin"), doors.origins)
         return response
@@ -196,6 +186,11 @@ def _protect(response: Response, *, https: bool) -> None:
         response.headers["Strict-Transport-Security"] = f"max-age={YEAR_S}"
 
 
+def _is_bare(response: Response) -> bool:
+    """Tell whether an answer has no body (RFC 9110, 8.3: a type is for content)."""
+    return not response.is_streamed and not response.calculate_content_length()
+
+
 def _share(response: Response, origin: str | None, origins: frozenset[str]) -> None:
     response.vary.add("Origin")
     if origin in origins:
@@ -216,35 +211,6 @@ def _scheme(request: Request) -> str:
     return _proxy_scheme(request) or str(request.environ["wsgi.url_scheme"])
 
 
-def _hosts(settings: Settings, *, keyed: bool) -> Hosts:
-    if settings.trusted_hosts:
-        listed = _checked("TRUSTED_HOSTS", settings.trusted_hosts, HOST, "gloss.example, or .example.com")
-        names = frozenset(_without_port(name) for name in listed)
-        suffixes = tuple(name for name in names if name.startswith("."))
-        return Hosts(names=names | {name[1:] for name in suffixes}, suffixes=suffixes)
-    if settings.on_loopback:
-        return Hosts(names=frozenset({*LOOPBACK_NAMES, settings.host.lower()}))
-    if keyed:
-        return Hosts(names=None)
-    # Open to everybody: a rebound DNS name is refused, an address cannot be rebound.
-    return Hosts(names=frozenset({"localhost"}), addresses=True)
-
-
-def _checked(setting: str, words: tuple[str, ...], form: re.Pattern[str], example: str) -> list[str]:
-    for word in words:
-        if not form.fullmatch(word):
-            raise SettingsError(f"{setting}: `{word}` should look like {example}, in small letters.")
-    return list(words)
-
-
-def _without_port(name: str) -> str:
-    form = HOST.fullmatch(name)
-    return form[1] if form else name
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
+def _port(address: str) -> str | None:
+    port = address.rpartition(":")[2]
+    return port if port.isdecimal() else None

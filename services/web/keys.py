@@ -127,7 +127,7 @@ class Keys:
         if read is None or entry is None:
             raise self._unknown(BAD_GRANT)
         caller = replace(entry.caller, grant=read[1])
-        if not self.is_live(caller) or self._now() >= read[1].until:
+        if not self.is_live(caller):
             raise Unauthorized(BAD_GRANT)
         if read[1].origin not in {None, page}:
             raise ForeignOrigin("This token is good for pages of another origin.")
@@ -146,14 +146,17 @@ class Keys:
         return entry is not None and not entry.is_over(self._now())
 
     def is_live(self, caller: Caller) -> bool:
-        """Tell whether the key that this caller has shown still opens anything, and its end user is known.
+        """Tell whether what this caller has shown still opens anything: the key, and the token if it is one.
 
-        A client token that is over opens nothing more, but what was begun with it may go on.
+        A client token is live as long as its key is, until its own time is over or its end user is forgotten.
         """
+        grant = caller.grant
         if not self.opens(caller.shown):
             return False
-        since = self._forgotten.since(caller.owner) if self._forgotten and caller.grant else None
-        return since is None or (caller.grant is not None and caller.grant.made > since)
+        if grant is None:
+            return True
+        since = self._forgotten.since(caller.owner) if self._forgotten else None
+        return self._now() < grant.until and (since is None or grant.made > since)
 
     def until(self, caller: Caller) -> datetime | None:
         """Return when the key that this caller has shown opens nothing any more; None is never."""

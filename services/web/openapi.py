@@ -9,13 +9,13 @@ from services.streams.use_case import UseCase
 from services.web.schemas import JSON_TYPE, Json, input_refs, problem_responses, ref, schemas
 
 # Statuses of problems: of every private route, of one that names something, of one that starts.
-PRIVATE = (400, 401, 403, 405, 500)
+PRIVATE = (400, 401, 403, 405, 414, 431, 500)
 NAMED = (*PRIVATE, 404, 503)
 WITH_STORE = (*NAMED, 408, 413, 415, 422)
 READS = (*NAMED, 406, 422, 502, 504)
 STARTS = (*READS, 408, 409, 413, 415, 429)
 SOCKET = (*PRIVATE, 426, 503)
-PUBLIC = (400, 403, 405, 500)
+PUBLIC = (400, 403, 405, 414, 431, 500)
 LISTS = (*PRIVATE, 422, 503)
 NUMBER: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 
@@ -80,24 +80,26 @@ def _stream_paths() -> Json:
         "200": {**_encodings("The events after the one named"), "headers": _stream_headers()},
         "204": {"description": "Nothing is left after the end"},
     }
+    discarded = {
+        "name": "discard",
+        "in": "query",
+        "schema": {"enum": [0, 1]},
+        "description": "1: it was wrong; nobody reads it again, and no session or cache keeps it",
+    }
     cancelled = {
         "202": {"description": "It is being cancelled"},
         "204": {"description": "It had ended"},
     }
     status = {"200": _json_response("Where the stream is", ref("schemas", "status"))}
     token = {"200": _json_response("A token, and the path with it", {"type": "object"})}
-    origin = {
-        "type": "object",
-        "properties": {"origin": {"type": "string", "description": "the only one whose pages may use it"}},
-        "additionalProperties": False,
-    }
     passed = {"name": "token", "in": "query", "schema": {"type": "string"}, "description": "instead of a key"}
     return {
         "/v1/streams/{stream_id}": {
             "parameters": [stream, passed],
             "get": _operation("read-stream", "Read a stream, from the start or on", read, READS)
             | {"parameters": cursor},
-            "delete": _operation("cancel-stream", "Cancel a stream", cancelled, NAMED),
+            "delete": _operation("cancel-stream", "Cancel a stream", cancelled, (*NAMED, 422))
+            | {"parameters": [discarded]},
         },
         "/v1/streams/{stream_id}/status": {
             "parameters": [stream, passed],
@@ -106,7 +108,7 @@ def _stream_paths() -> Json:
         "/v1/streams/{stream_id}/token": {
             "parameters": [stream],
             "post": _operation("read-token", "Get a token for an EventSource", token, WITH_STORE)
-            | {"requestBody": {"content": {JSON_TYPE: {"schema": origin}}}},
+            | {"requestBody": {"content": {JSON_TYPE: {"schema": ref("schemas", "input.TokenFields")}}}},
         },
     }
 

@@ -51,6 +51,23 @@ class Seat:
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
+@dataclass
+class Told:
+    """What an answer tells of limits, as far as they were looked at.
+
+    Each policy has its quota; what is left of it (``r``) is told once it is known, and never left out of
+    an item, as the draft asks (section 4).
+    """
+
+    policies: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def fields(self) -> dict[str, str]:
+        """Return the header fields; those that would be empty are left out."""
+        fields = {"RateLimit-Policy": ", ".join(self.policies), "RateLimit": ", ".join(self.left)}
+        return {name: value for name, value in fields.items() if value}
+
+
 class Rates:
     """Counts streams; ``shared`` is the store where other processes count too."""
 
@@ -62,39 +79,40 @@ class Rates:
         self._seats: set[Seat] = set()
         self._renewed_at = clock.monotonic()
 
-    def count(self, caller: Caller) -> dict[str, str]:
-        """Count a stream that is to start; return what answers tell. Raises RateLimited, StoreDownError."""
-        policies, left = [], []
+    def count(self, caller: Caller) -> Told:
+        """Count a stream that is to start; return what is told of it; raises RateLimited, StoreDownError."""
+        told = Told()
         for limit in self._rates(caller):
             joined = self._join(limit.group, secrets.token_hex(8), MINUTE_S, limit.most)
             free_in_s = math.ceil(joined.free_in_s)
-            policies.append(f'"{limit.name}";q={limit.most};w={MINUTE_S:.0f}')
-            left.append(f'"{limit.name}";r={limit.most - joined.there};t={free_in_s}')
+            told.policies.append(f'"{limit.name}";q={limit.most};w={MINUTE_S:.0f}')
+            told.left.append(f'"{limit.name}";r={limit.most - joined.there};t={free_in_s}')
             if not joined.joined:
-                told = _told(policies, left)
                 raise _refused(limit, f"start {limit.most} streams in a minute", free_in_s, told)
-        policies += [f'"{one.name}";q={one.most};qu="concurrent-requests"' for one in self._places(caller)]
-        return _told(policies, left)
+        return told
 
     @contextmanager
-    def seat(self, caller: Caller) -> Iterator[Callable[[Stream], None]]:
+    def seat(self, caller: Caller, told: Told) -> Iterator[Callable[[Stream], None]]:
         """Take a seat for a stream; what is yielded keeps it until that stream has ended here.
 
-        Raises RateLimited, StoreDownError.
+        How many are left is ``told`` too. Raises RateLimited, StoreDownError.
         """
-        seat = self._taken(caller)
+        seat = self._taken(caller, told)
         try:
             yield partial(self._keep, seat)
         finally:
             if seat not in self._seats:
                 self._free(seat)
 
-    def _taken(self, caller: Caller) -> Seat:
+    def _taken(self, caller: Caller, told: Told) -> Seat:
         seat = Seat(tuple(self._places(caller)))
         for limit in seat.limits:
-            if not self._sits(limit, seat):
+            joined = self._sits(limit, seat)
+            told.policies.append(f'"{limit.name}";q={limit.most};qu="concurrent-requests"')
+            told.left.append(f'"{limit.name}";r={max(0, limit.most - joined.there)}')
+            if not joined.joined:
                 self._leave(seat)
-                raise _refused(limit, f"have {limit.most} streams open", OPEN_RETRY_S, {})
+                raise _refused(limit, f"have {limit.most} streams open", OPEN_RETRY_S, told)
         return seat
 
     def _keep(self, seat: Seat, stream: Stream) -> None:
@@ -146,14 +164,13 @@ class Rates:
         if caller.grant and of_user:
             yield Limit(f"open:{caller.owner}", of_user, "user-open", "This user")
 
-    def _sits(self, limit: Limit, seat: Seat) -> bool:
+    def _sits(self, limit: Limit, seat: Seat) -> Joined:
         """Ask twice: the end of a stream is told a moment before its seat is free."""
-        if self._join(limit.group, seat.name, SEAT_S, limit.most).joined:
-            return True
-        if self._shared is None:
-            return False
+        joined = self._join(limit.group, seat.name, SEAT_S, limit.most)
+        if joined.joined or self._shared is None:
+            return joined
         self._clock.sleep(LATE_S)
-        return self._join(limit.group, seat.name, SEAT_S, limit.most).joined
+        return self._join(limit.group, seat.name, SEAT_S, limit.most)
 
     def _join(self, group: str, member: str, ttl_s: float, most: int) -> Joined:
         """Count with the others; where the store is away alone, if that is allowed. Raises StoreDownError."""
@@ -175,12 +192,10 @@ class Rates:
                     return  # it is free in half a minute
 
 
-def _told(policies: list[str], left: list[str]) -> dict[str, str]:
-    fields = {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
-    return {name: value for name, value in fields.items() if value}
-
-
-def _refused(limit: Limit, may: str, retry_after_s: float, told: dict[str, str]) -> RateLimited:
+def _refused(limit: Limit, may: str, retry_after_s: float, told: Told) -> RateLimited:
     return RateLimited(
-        f"{limit.whose} may {may}.", told=told, limit=limit.most, retry_after_s=max(1.0, retry_after_s)
+        f"{limit.whose} may {may}.",
+        told=told.fields(),
+        limit=limit.most,
+        retry_after_s=max(1.0, retry_after_s),
     )

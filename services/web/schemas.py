@@ -11,12 +11,14 @@ from operator import or_
 from typing import Any, TypeAlias
 
 import msgspec
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from services import events
 from services.errors import GlossError
 from services.events import Event
 from services.streams.use_case import Turn, UseCase
+from services.web.streams import TokenFields
 from services.web.subjects import TokenWish
 
 Json: TypeAlias = dict[str, Any]
@@ -76,8 +78,9 @@ def input_refs(use_cases: Iterable[UseCase]) -> dict[str, Json]:
 
 
 def _inputs(use_cases: Iterable[UseCase]) -> tuple[dict[Any, Json], Json]:
+    taken: list[type[BaseModel]] = [*(use_case.input for use_case in use_cases), TokenWish, TokenFields]
     refs, found = models_json_schema(
-        [*((use_case.input, "validation") for use_case in use_cases), (TokenWish, "validation")],
+        [(one, "validation") for one in taken],
         ref_template="#/components/schemas/input.{model}",
     )
     named = {f"input.{name}": schema for name, schema in found.get("$defs", {}).items()}

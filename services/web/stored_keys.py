@@ -17,6 +17,7 @@ from services.web.entries import Entry, parse_entry
 
 VALUE = "keys"
 USED = "key-used:"
+REVOKED = "key-revoked:"
 VERSION = 1
 
 
@@ -63,14 +64,20 @@ def add(store: Store, entry: Entry) -> None:
 
 
 def end(store: Store, key_id: str, at: datetime) -> None:
-    """Let a key open nothing from then on; raises UnknownKeyError, StoreDownError."""
+    """Let a key open nothing from then on; raises UnknownKeyError, StoreDownError.
+
+    That it was withdrawn is noted beside it, for people: to who shows a key that is all one.
+    """
 
     def ended(entries: Mapping[str, Entry]) -> list[Entry]:
         if key_id not in entries:
-            raise UnknownKeyError("There is no key of this id in the store.")
+            raise UnknownKeyError("There is no key of this id in the store; LIST=1 shows all ids.")
         return [until(entry, at) if entry.id == key_id else entry for entry in entries.values()]
 
+    before = load(store).get(key_id)
     change(store, ended)
+    if before is not None and not before.is_over(at):
+        store.put(REVOKED + key_id, at.isoformat(timespec="minutes").encode(), inf)
 
 
 def until(entry: Entry, at: datetime) -> Entry:
@@ -88,5 +95,13 @@ def note_use(store: Store, used: Mapping[str, datetime]) -> None:
 
 def last_use(store: Store, key_id: str) -> datetime | None:
     """Return when a key was used last, to the minute; raises StoreDownError."""
-    value = store.get(USED + key_id)
+    return _moment(store.get(USED + key_id))
+
+
+def revoked(store: Store, key_id: str) -> datetime | None:
+    """Return when a key was withdrawn before its time, to the minute; raises StoreDownError."""
+    return _moment(store.get(REVOKED + key_id))
+
+
+def _moment(value: bytes | None) -> datetime | None:
     return datetime.fromisoformat(value.decode()) if value else None

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, after_this_request, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from services.errors import InvalidInput, NotFound, ShuttingDown, retry_after
 from services.events import Error, Event, Finish
 from services.streams.core import Core
-from services.streams.discard import discard
+from services.streams.discard import discard_of
 from services.streams.open import require_room
 from services.streams.readers import Reader
 from services.streams.stream import Stream
@@ -25,7 +25,9 @@ from services.web.body import StreamBody
 from services.web.entrance import Entrance
 from services.web.hangup import HangUp
 from services.web.keys import authenticate
+from services.web.origins import PageOrigin
 from services.web.problems import problem_response
+from services.web.rates import Told
 from services.web.validation import validated
 from services.wire import json as whole
 from services.wire.encoding import Encoding
@@ -33,7 +35,6 @@ from services.wire.negotiation import JSON, TYPES, negotiate
 from services.wire.padding import padded
 
 LATE_S = 1.0  # what was shown by another process is stored within 50 ms, and here a little later
-ORIGIN = r"^https?://[A-Za-z0-9.\[\]:_-]+$"
 NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -42,7 +43,7 @@ class TokenFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    origin: Annotated[str, Field(max_length=255, pattern=ORIGIN)] | None = None
+    origin: PageOrigin | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class StreamRoutes:
         caller = authenticate(request, self.entrance.keys, scope=name if use_case else None)
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
-        limits = self.entrance.rates.count(caller)
-        after_this_request(partial(_with, limits))
+        told = self.entrance.rates.count(caller)
+        after_this_request(partial(_with, told))
         key, settings = request.headers.get("Idempotency-Key"), self.core.settings
         require_room(self.core, caller.owner, key=key)  # before the body: a refusal costs next to nothing
         encoding = negotiate(request.headers.get("Accept"), self.types)
@@ -82,7 +83,14 @@ class StreamRoutes:
             )
         patience_s = settings.json_s if encoding is JSON else None
         stream = begin(
-            self.core, use_case, body, caller, entrance=self.entrance, key=key, patience_s=patience_s
+            self.core,
+            use_case,
+            body,
+            caller,
+            entrance=self.entrance,
+            key=key,
+            told=told,
+            patience_s=patience_s,
         )
         return self._answer(stream, encoding, after=0)
 
@@ -107,14 +115,18 @@ class StreamRoutes:
 
     def cancel(self, stream_id: str) -> Response:
         """End a stream: its provider is closed, its readers are told; ``?discard=1`` forgets what it said."""
+        if _discards():
+            return self._discard(stream_id)
         stream = self._stream(stream_id)
         status = 202 if stream.log.end is None else 204
-        if _discards():
-            caller = authenticate(request, self.entrance.keys)  # a read token changes nothing else
-            discard(self.core, self.core.streams.get(stream_id, caller.owner))
-        else:
-            stream.stop("cancelled")
+        stream.stop("cancelled")
         return Response(status=status)
+
+    def _discard(self, stream_id: str) -> Response:
+        """Forget a stream; that it is gone already is what was asked for."""
+        owner = authenticate(request, self.entrance.keys).owner  # a read token changes nothing else
+        ran = discard_of(self.core, stream_id, owner)
+        return Response(status=202 if ran else 204)
 
     def status(self, stream_id: str) -> Response:
         """Say how a stream stands, without reading it."""
@@ -126,6 +138,7 @@ class StreamRoutes:
         caller = authenticate(request, self.entrance.keys)  # a token makes no tokens
         stream = self.core.streams.get(stream_id, caller.owner)
         given = self._token_fields()
+        self.entrance.check_page(given.origin, request)
         token, expires = self.entrance.tokens.new(stream.id, caller, given.origin)
         told = {"token": token, "url": f"{stream.url}?token={token}", "expires": expires}
         return Response(msgspec.json.encode(told), content_type=whole.CONTENT_TYPE)
@@ -179,8 +192,8 @@ class StreamRoutes:
         )
 
 
-def _with(limits: Mapping[str, str], response: Response) -> Response:
-    response.headers.update(limits)
+def _with(told: Told, response: Response) -> Response:
+    response.headers.update(told.fields())
     return response
 
 
@@ -229,6 +242,8 @@ def _status(stream: Stream) -> dict[str, Any]:
         "state": "ended" if end else "running",
         "last_id": stream.log.last_id,
         "usage": stream.usage(),
-        "finish": end if isinstance(end, Finish) else None,
+        "finish": msgspec.Raw(stream.log.lines(stream.log.last_id - 1)[0])
+        if isinstance(end, Finish)
+        else None,
         "problem": end.problem if isinstance(end, Error) else None,
     }

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 import gevent
 import msgspec
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.errors import Forbidden, InvalidInput, NotFound
 from services.state.store import StoreDownError
@@ -17,17 +17,25 @@ from services.streams.core import Core
 from services.streams.subjects import cancel_all, delete_all
 from services.streams.use_case import UseCase
 from services.web.bodies import read_json
-from services.web.callers import ANONYMOUS, Caller, check_scope, owner_of
+from services.web.callers import ANONYMOUS, Caller, account_of, check_scope, owner_of
 from services.web.entrance import Entrance
 from services.web.keys import authenticate
-from services.web.streams import ORIGIN
+from services.web.origins import PageOrigin
 from services.web.validation import validated
 from services.wire.json import CONTENT_TYPE
 
 SUBJECT = r"^[A-Za-z0-9._@-]{1,128}$"
+DOLLARS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,9})?", re.ASCII)
 HOUR_S = 3600
 MOST_USD = 1_000_000
 MOST_TOKENS = 10**12
+
+
+def _plain(given: object) -> object:
+    """Refuse what Python alone reads as a number; one of JSON's passes."""
+    if isinstance(given, str) and not DOLLARS.fullmatch(given):
+        raise ValueError("must be a decimal like 0.05")
+    return given
 
 
 class TokenWish(BaseModel):
@@ -40,18 +48,48 @@ class TokenWish(BaseModel):
         json_schema_extra={"anyOf": [{"required": [name]} for name in ("budget_usd", "budget_tokens")]},
     )
 
-    subject: Annotated[str, Field(pattern=SUBJECT)]
-    use_cases: Annotated[list[str], Field(min_length=1, max_length=50)] | None = None
-    budget_usd: Annotated[Decimal, Field(gt=0, le=MOST_USD, decimal_places=9, strict=False)] | None = None
-    budget_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
-    ttl_s: Annotated[int, Field(ge=1)] | None = None
-    origin: Annotated[str, Field(max_length=255, pattern=ORIGIN)] | None = None
+    subject: Annotated[str, Field(pattern=SUBJECT, description="Your name for the end user: better an id.")]
+    use_cases: (
+        Annotated[
+            list[str],
+            Field(min_length=1, max_length=50, description="What it opens. Left out: all that its key does."),
+        ]
+        | None
+    ) = None
+    budget_usd: (
+        Annotated[
+            Decimal,
+            Field(gt=0, le=MOST_USD, decimal_places=9, strict=False, description="What it may spend in all."),
+            BeforeValidator(_plain),
+        ]
+        | None
+    ) = None
+    budget_tokens: (
+        Annotated[
+            int, Field(ge=1, le=MOST_TOKENS, description="The same in tokens, input and output together.")
+        ]
+        | None
+    ) = None
+    ttl_s: (
+        Annotated[
+            int,
+            Field(ge=1, description=f"Seconds that it lasts, at most GLOSS_TOKEN_S. Left out: {HOUR_S}."),
+        ]
+        | None
+    ) = None
+    origin: PageOrigin | None = None
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Self:
         if self.budget_usd is None and self.budget_tokens is None:
             raise ValueError("must name budget_usd or budget_tokens")
         return self
+
+
+def erase(core: Core, owner: str) -> None:
+    """Take streams and figures of an end user out of the store; raises StoreDownError."""
+    delete_all(core.exchange.store, core.streams, owner)
+    core.ledger.forget(account_of(owner))
 
 
 @dataclass(frozen=True)
@@ -79,6 +117,7 @@ class SubjectRoutes:
             problem = f"must be at most {settings.token_s:g} (GLOSS_TOKEN_S)"
             raise InvalidInput(errors=[{"field": "ttl_s", "problem": problem}])
         self._check_use_cases(wish, caller)
+        self.entrance.check_page(wish.origin, request)
         token, until = self.entrance.grants.new(
             caller.shown,
             wish.subject,
@@ -95,7 +134,7 @@ class SubjectRoutes:
     def forget(self, subject: str) -> Response:
         """Forget an end user: tokens from now on, what runs, and what is stored."""
         caller = self._server()
-        if not re.match(SUBJECT, subject):
+        if not re.fullmatch(SUBJECT, subject):
             raise NotFound("No end user can be called so.")
         owner = owner_of(caller.key_id, subject)
         self.entrance.forgotten.note(owner)
@@ -107,7 +146,7 @@ class SubjectRoutes:
     def _forget(self, owner: str) -> StoreDownError | None:
         try:
             cancel_all(self.core.streams, owner)
-            delete_all(self.core.exchange.store, self.core.streams, owner)
+            erase(self.core, owner)
             self.core.sessions.forget(owner)
             self.core.flights.cache.forget(owner)
         except StoreDownError as failed:

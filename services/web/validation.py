@@ -27,6 +27,8 @@ RULES: dict[str, str] = {
     "int_parsing_size": "is too large a number",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
+    "decimal_type": "must be a decimal",
+    "decimal_max_places": "must have at most {decimal_places} decimal places",
     "bool_type": "must be true or false",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",

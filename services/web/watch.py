@@ -1,7 +1,8 @@
 """A round, once a second: which keys are there now, and what has to end because one is not any more.
 
 A key that was withdrawn, or is over, takes its streams with it, its sockets, and its tokens: within
-two rounds, in every process. What end users had that were forgotten goes too. Where the store does not
+two rounds, in every process. So does a client token whose time is over, and what end users had that were
+forgotten goes too. Where the store does not
 answer, what is known stays known.
 """
 
@@ -31,12 +32,21 @@ log = logging.getLogger("gloss.keys")
 class Watch:
     """Looks after what was opened with a key; ``start`` it where a server runs."""
 
-    def __init__(
-        self, keys: Keys, streams: Streams, clock: Clock, *, rates: Rates, forgotten: Forgotten
+    def __init__(  # noqa: PLR0913 - what is looked after
+        self,
+        keys: Keys,
+        streams: Streams,
+        clock: Clock,
+        *,
+        rates: Rates,
+        forgotten: Forgotten,
+        erase: Callable[[str], None],
     ) -> None:
+        """``erase(owner)`` takes what is there of an end user out of the store, or raises StoreDownError."""
         self._keys = keys
         self._rates = rates
         self._forgotten = forgotten
+        self._erase = erase
         self._streams = streams
         self._clock = clock
         self._callers: WeakKeyDictionary[Stream, Caller] = WeakKeyDictionary()
@@ -83,11 +93,24 @@ class Watch:
         except ValueError as error:
             log_failure(log, "the store's keys cannot be read", error)
         for owner in self._forgotten.look():
-            gevent.spawn(cancel_all, self._streams, owner)
+            gevent.spawn(self._forget, owner)
+
+    def _forget(self, owner: str) -> None:
+        """Cancel what runs here for an end user, and take out what came of it since they were forgotten."""
+        cancel_all(self._streams, owner)
+        while True:
+            try:
+                self._erase(owner)
+            except StoreDownError:
+                self._clock.sleep(ROUND_S)
+            else:
+                return
 
     def _may_run(self, stream: Stream) -> bool:
-        """Ask by the key that opened it; one that was taken over may run as long as any key owns it."""
+        """Ask by what opened it; where that is not known it may run as long as any key owns it."""
         caller = self._callers.get(stream)
+        if caller is None and stream.opener is not None:  # it was taken over
+            caller = Caller.who_opened(stream.opener, stream.owner)
         return self._keys.owns(stream.owner) if caller is None else self._keys.is_live(caller)
 
     def _run(self) -> None:

@@ -1,5 +1,6 @@
 """``make key``."""
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -94,13 +95,41 @@ def test_a_key_is_replaced_without_a_gap(desk):
 
 
 def test_the_old_key_ends_when_it_is_told_to(desk):
-    """``EXPIRES`` says when, and a third key follows as the second did."""
+    """``UNTIL`` says when, and a third key follows as the second did."""
     old = desk.say("NAME=web")[-1]
-    new = desk.say(f"ROTATE={old.split('_')[1]}", "EXPIRES=2126-01-01")[-1]
+    new = desk.say(f"ROTATE={old.split('_')[1]}", "UNTIL=2126-01-01")[-1]
     third = desk.say(f"ROTATE={new.split('_')[1]}")[-1]
     assert [desk.opens(key) for key in (old, new, third)] == [True, True, True]
     assert desk.stored[old.split("_")[1]].expires == datetime(2126, 1, 1, tzinfo=UTC)
     assert {entry.caller.owner for entry in desk.stored.values()} == {old.split("_")[1]}
+
+
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [([], datetime(2126, 1, 1, tzinfo=UTC)), (["EXPIRES=2127-01-01"], datetime(2127, 1, 1, tzinfo=UTC))],
+)
+def test_a_follower_ends_when_the_old_key_would_have(desk, words, ends):
+    """Unless another end is given: to rotate a key makes nobody's access longer by itself."""
+    old = desk.say("NAME=web", "EXPIRES=2126-01-01")[-1]
+    lines = desk.say(f"ROTATE={old.split('_')[1]}", *words)
+    assert desk.stored[lines[-1].split("_")[1]].expires == ends
+    assert f"The new one opens nothing from {ends:%Y-%m-%d} 00:00 UTC on." in lines
+
+
+def test_a_follower_of_a_key_without_an_end_has_none(desk):
+    """Which is said."""
+    old = desk.say("NAME=web")[-1]
+    lines = desk.say(f"ROTATE={old.split('_')[1]}")
+    assert desk.stored[lines[-1].split("_")[1]].expires is None
+    assert "The new one has no end." in lines
+
+
+def test_a_key_has_one_follower(desk, capsys):
+    """A second one would take over the end that the first has brought about."""
+    old = desk.say("NAME=web")[-1].split("_")[1]
+    new = desk.say(f"ROTATE={old}")[-1].split("_")[1]
+    assert main([f"ROTATE={old}"], desk.settings) == 2
+    assert f"followed already, by {new}: rotate that one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["EXPIRES=2020-01-01", "ROTATE"])
@@ -156,8 +185,37 @@ def test_all_keys_are_listed(tmp_path, capsys):
     assert [row.split()[0] for row in rows] == [fixed.id, key.split("_")[1]]
     assert all(part in rows[1] for part in ("web", "streams=3", "2126-01-01 00:00", "2026-01-02 03:04"))
     assert rows[0].endswith("never")
-    desk.say(f"REVOKE={key.split('_')[1]}")
-    assert "(over)" in desk.say("LIST=1")[-1]
+
+
+def test_the_list_tells_how_each_key_stands(tmp_path, capsys):
+    """Live, for ever or until then; rotating; revoked, or over by itself; one that was over stays expired."""
+    _, fixed = new_key("fixed")
+    desk = Desk(tmp_path / "state", capsys, keys=(fixed.line(),))
+    ids = {name: desk.say(f"NAME={name}")[-1].split("_")[1] for name in STATES if name != "new"}
+    ids["new"] = desk.say(f"ROTATE={ids['rotated']}", "UNTIL=2126-01-01")[-1].split("_")[1]
+    store = beside(desk.settings)
+    ends = {ids["short"]: datetime(2126, 1, 1, tzinfo=UTC), ids["expired"]: datetime(2020, 1, 1, tzinfo=UTC)}
+    stored_keys.change(
+        store,
+        lambda all_: [stored_keys.until(one, ends.get(one.id, AGES)) for one in all_.values()],
+    )
+    store.close()
+    for name in ("revoked", "expired"):
+        desk.say(f"REVOKE={ids[name]}")
+    rows = {row.split()[0]: row for row in desk.say("LIST=1")}
+    assert "  live  " in rows[fixed.id]
+    assert [name for name, state in STATES.items() if f"  {state}" not in rows[ids[name]]] == []
+
+
+AGES = datetime(2200, 1, 1, tzinfo=UTC)
+STATES = {
+    "live": "live until 2200-01-01 00:00  ",
+    "new": "live until 2200-01-01 00:00  ",
+    "short": "live until 2126-01-01 00:00  ",
+    "rotated": "rotating until 2126-01-01 00:00  ",
+    "revoked": f"revoked {datetime.now(UTC):%Y}-",
+    "expired": "expired 2020-01-01 00:00  ",
+}
 
 
 def test_it_is_a_command(tmp_path):
@@ -206,6 +264,7 @@ REFUSED = [
     ["NAME=web", "SCOPES=translat"],
     ["NAME=web", "EXPIRES=tomorrow"],
     ["NAME=web", "EXPIRES=2027-13-01"],
+    ["NAME=web", "UNTIL=2126-01-01"],
     ["NAME=web", "--help"],
 ]
 
@@ -216,6 +275,9 @@ def test_anything_else_is_refused_with_what_exists(words, capsys, tmp_path):
     assert main(words, settings(data=tmp_path / "state")) == 2
     said = capsys.readouterr()
     assert said.out == ""
+    told = said.err.partition("\n\n")[0]
+    assert (told[0].isupper(), told[-1]) == (True, ".")
+    assert len(re.findall(r"[.:;] ", told)) >= 1, "it says what to do as well"
     assert all(name in said.err for name in OPTIONS)
     assert not (tmp_path / "state").exists()
 

@@ -110,3 +110,20 @@ def test_the_provider_is_closed_with_the_last_of_a_crowd(service: Service, upstr
     last.reset()
     [entry] = upstream.journal(model, ended=1)
     assert entry["ended"] == "peer"
+
+
+@pytest.mark.live
+def test_a_discarded_answer_is_gone_whichever_worker_is_asked(service: Service, upstream: Upstream) -> None:
+    """Nobody reads it, and its key gives it to nobody and asks for no other; to discard again is fine."""
+    model, key = f"ok:7@discarded-{service.port}", {"Idempotency-Key": f"discarded by {service.port}"}
+    with service.connect() as client:
+        stream = client.post("/v1/relay", asking(model), NDJSON, **key).answer()[0].headers["gloss-stream"]
+    for _ in range(6):
+        with service.connect() as client:
+            assert client.send("DELETE", f"/v1/streams/{stream}?discard=1").head().status == 204
+    for _ in range(6):
+        with service.connect() as client:
+            assert client.send("GET", f"/v1/streams/{stream}").answer()[0].status == 404
+        with service.connect() as client:
+            assert client.post("/v1/relay", asking(model), NDJSON, **key).answer()[0].status == 409
+    assert len(upstream.journal(model)) == 1

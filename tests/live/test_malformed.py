@@ -1,5 +1,6 @@
 """Malformed requests over raw sockets: each is refused, none is an error of ours, and the service goes on."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -95,6 +96,26 @@ def test_what_is_malformed_is_the_senders_fault(relay: Service, sent: bytes) -> 
             assert 400 <= client.head().status < 500
     with relay.connect() as client:
         assert client.send("GET", "/healthz").answer()[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "slug"),
+    [
+        ("a long target", 414, "target-too-long"),
+        ("too many fields", 431, "head-too-large"),
+        ("a long field", 431, "head-too-large"),
+        ("a folded line", 400, "malformed-body"),
+    ],
+)
+def test_a_head_that_is_too_large_is_told_so(relay: Service, name: str, status: int, slug: str) -> None:
+    """With what is allowed, and none of what was sent; it is not taken for one that is malformed."""
+    with relay.connect() as client:
+        client.socket.sendall(MALFORMED[name])
+        head, body = client.answer()
+    problem = json.loads(body)
+    assert (head.status, problem["type"]) == (status, f"/problems/{slug}")
+    assert head.headers["content-type"] == "application/problem+json; charset=utf-8"
+    assert status == 400 or "8190" in str(problem)
 
 
 def test_there_are_more_than_twenty_five() -> None:

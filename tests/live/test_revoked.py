@@ -1,4 +1,4 @@
-"""A key is withdrawn while streams run by it, in two processes over a real Redis."""
+"""A key is withdrawn while streams run by it, or is over, in two processes over a real Redis."""
 
 import json
 import os
@@ -7,13 +7,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from services.state.redis import RedisStore
+from services.web import stored_keys
+from services.web.keys import new_key
 from tests.live.conftest import asking
+from tests.live.http import Connection
 from tests.live.service import OURS, ROOT, Service, serving
 from tests.redis_server import RedisServer
 from tests.upstream.fixtures import Upstream
@@ -83,6 +88,43 @@ def test_a_withdrawn_key_ends_what_runs_by_it(service: Service, own_redis: Redis
     with service.connect() as client:
         assert client.post("/v1/relay", asking("ok:5"), **headers).answer()[0].status == 401
     assert key.rpartition("_")[2] not in service.log
+
+
+def test_what_runs_by_a_token_or_a_key_ends_when_its_time_is_over(
+    service: Service, own_redis: RedisServer
+) -> None:
+    """Within five seconds, whichever of the processes has it; a token of three seconds, a key of six."""
+    key = make_key("NAME=server", REDIS_URL=own_redis.url)[-1]
+    over = datetime.now(UTC) + timedelta(seconds=6)
+    short, entry = new_key("short", expires=over)
+    store = RedisStore(own_redis.url)
+    stored_keys.add(store, entry)  # as `make key` does, which takes its time on a busy machine
+    store.close()
+    with ExitStack() as opened:
+        clients = [opened.enter_context(service.connect()) for _ in range(6)]
+        for position, client in enumerate(clients):
+            begin(client, short if position % 2 else token_of(client, key))
+        ends = [json.loads(client.chunks().splitlines()[-1]) for client in clients]
+        assert datetime.now(UTC) < over + timedelta(seconds=PROMISED_S)
+    assert [(end["type"], end["reason"]) for end in ends] == [("finish", "cancelled")] * 6
+
+
+def begin(client: Connection, shown: str) -> None:
+    """Start a stream; a process that has just looked for keys may find a new one a moment later."""
+    for _ in range(1000):
+        client.post("/v1/relay", asking("paced:100000:20"), accept=EVENTS, Authorization=f"Bearer {shown}")
+        head = client.head()
+        if head.status != 401:
+            break
+        client.body(head)
+    assert head.status == 200
+
+
+def token_of(client: Connection, key: str) -> str:
+    """A token that is good for three seconds."""
+    wish = {"subject": "ann", "budget_tokens": 10**9, "ttl_s": 3}
+    told = client.post("/v1/tokens", wish, Authorization=f"Bearer {key}").answer()[1]
+    return str(json.loads(told)["token"])
 
 
 def test_the_first_key_closes_a_service_that_runs(upstream: Upstream, tmp_path: Path) -> None:

@@ -57,6 +57,29 @@ def test_nothing(store):
     assert store.sums(["a", "b"]) == [{}, {}]
 
 
+def test_what_is_dropped_is_forgotten(store, other):
+    """All sums of a row, for every process; the others stay, and the row begins anew."""
+    store.reserve([hold("h", asked(5), asked(5, row="kept"))])
+    store.settle([Settlement("h", [used(3), used(4, field="g"), used(3, row="kept")])])
+    store.drop(["r", "never-there"])
+    assert (other.sums(["r"]), stands(other, "kept")) == ([{}], Kept(3, 0))
+    store.drop([])
+    store.reserve([hold("again", asked(2))])
+    assert stands(other) == Kept(0, 2)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_hold_on_what_is_dropped_gives_back_to_nobody(store, begun):
+    """Whether the row is there again when it ends or not; what was used is added."""
+    store.reserve([hold("h", asked(5))])
+    store.drop(["r"])
+    if begun:
+        store.reserve([hold("later", asked(9))])
+    store.settle([Settlement("h", [used(3)])])
+    assert stands(store).spent == 3
+    assert stands(store).held in ({4, 9} if begun else {0})
+
+
 def test_reserve(store, other):
     """What is set aside is held, for every process."""
     assert store.reserve([hold("h", asked(5, 2, 100), least=1, most=10)]) == [10]

@@ -1,16 +1,19 @@
 """An answer that was wrong is taken back."""
 
 import hashlib
+import json
 from typing import Any
 
 import gevent
 import pytest
 
 from services.errors import NotFound
+from services.streams.sharing.publisher import BATCH_S, DISCARDED_S
 from services.streams.use_case import one_call
+from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
-from tests.streams.stage import STAGE, Reply, Stage, joined, say, settle, use_case
+from tests.streams.stage import NDJSON, STAGE, Reply, Stage, joined, say, settle, use_case
 
 USE_CASES = {**STAGE, "echo": use_case("echo", one_call(say), cache=True)}
 
@@ -134,6 +137,111 @@ def test_a_running_turn_that_is_discarded_leaves_the_session_as_it_was() -> None
     assert reader.get()[-1]["reason"] == "cancelled"
     found = stage.core.sessions.get(session, "anonymous")
     assert (turns(stage, session), found.state, found.running) == ([(1, "Hello world")], 10, None)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_discarded_stream_cannot_be_read_again(runs: bool) -> None:
+    """Nor looked at; it is as if it had never been."""
+    stage = Stage(says=whole("Hello", Gate()) if runs else whole("Hello"))
+    reply = stage.post()
+    if not runs:
+        reply.read()
+    settle()
+    assert discard(stage, reply.stream) == (202 if runs else 204)
+    answers = [
+        stage.get(reply.stream).status,
+        stage.get(reply.stream, path="/status").status,
+        stage.call("POST", f"/v1/streams/{reply.stream}/token").status,
+        stage.delete(reply.stream).status,
+    ]
+    assert answers == [404] * 4
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_key_whose_answer_was_discarded_gives_it_to_nobody(runs: bool) -> None:
+    """Nor does it ask for another one: a POST that is repeated late is billed to nobody."""
+    stage = Stage(says=whole("Hello", Gate()) if runs else whole("Hello"))
+    reply = keyed(stage)
+    if not runs:
+        reply.read()
+    asked = gevent.spawn(discard, stage, reply.stream)
+    for _ in range(3):  # what it said last is being stored
+        settle()
+        stage.clock.advance(BATCH_S)
+    assert asked.get() == (202 if runs else 204)
+    again = keyed(stage)
+    assert (again.status, again.json()["type"]) == (409, "/problems/discarded")
+    assert keyed(stage, text="another").json()["type"] == "/problems/idempotency-mismatch"
+    assert len(stage.provider.asked) == 1
+
+
+def keyed(stage: Stage, **body: Any) -> Reply:
+    headers = {"Idempotency-Key": "a key that nobody guesses"}
+    return stage.call("POST", "/v1/echo", accept=NDJSON, headers=headers, data=json.dumps(body))
+
+
+def stored(pair: Pair, stream: str | None) -> tuple[bool, bool]:
+    """Whether the store has what was asked, and what was said."""
+    return bool(pair.store.get(f"sent:{stream}")), bool(pair.store.read(f"log:{stream}", 0))
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_no_process_has_a_discarded_stream_any_more(where: str) -> None:
+    """Whichever was asked, one that made it and ended it forgets it too, and the store with them."""
+    pair = Pair(more={"use_cases": USE_CASES})
+    reply = keyed(pair.here)
+    reply.read()
+    pair.mirrored()
+    assert stored(pair, reply.stream) == (True, True)
+    assert discard(getattr(pair, where), reply.stream) == 204
+    pair.passes(DISCARDED_S + 1)
+    assert stored(pair, reply.stream) == (False, False)
+    assert pair.here.core.streams.here(reply.stream or "") is None
+    for stage in (pair.here, pair.there):
+        assert [stage.get(reply.stream).status, keyed(stage).status] == [404, 409]
+        assert discard(stage, reply.stream) == 204
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_who_reads_a_stream_that_is_discarded_hears_of_its_end(where: str) -> None:
+    """In whatever process; then it is gone, in all of them."""
+    pair = Pair(says=whole("Hello", Gate()))
+    reply = pair.here.post(options={"on_disconnect": "finish"})
+    pair.mirrored()
+    readers = [reading(stage.get(reply.stream)) for stage in (pair.here, pair.there)]
+    settle()
+    asked = gevent.spawn(discard, getattr(pair, where), reply.stream)
+    pair.passes(3)
+    assert (asked.get(), [one.get()[-1]["reason"] for one in readers]) == (202, ["cancelled"] * 2)
+    assert [stage.get(reply.stream).status for stage in (pair.here, pair.there)] == [404, 404]
+    pair.passes(DISCARDED_S)
+    assert stored(pair, reply.stream) == (False, False)
+
+
+def test_while_the_store_is_away_nothing_is_claimed_to_be_forgotten() -> None:
+    """503: ask again, and then it is."""
+    pair = Pair()
+    reply = keyed(pair.here)
+    reply.read()
+    pair.mirrored()
+    pair.away = True
+    assert discard(pair.here, reply.stream) == 503
+    pair.away = False
+    pair.clock.advance(2)
+    assert [discard(pair.here, reply.stream), keyed(pair.here).status] == [204, 409]
+
+
+def test_somebody_elses_stream_is_not_discarded() -> None:
+    """It is not there; and neither is one that never was."""
+    (mine, entry), (other, other_entry) = new_key("web"), new_key("other")
+    stage = Stage(settings={"keys": (entry.line(), other_entry.line())})
+    reply = stage.post(key=mine)
+    reply.read()
+    statuses = [
+        stage.call("DELETE", f"/v1/streams/{reply.stream}?discard=1", key=key).status
+        for key in (other, mine, other)
+    ]
+    assert statuses == [404, 204, 404]
 
 
 def test_to_discard_twice_is_harmless() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from services.settings import SettingsError
-from services.web.doors import PAGE_POLICY, Doors, Hosts, check_open
+from services.web.doors import PAGE_POLICY, Doors, check_open
+from services.web.hosts import Hosts
 from services.web.keys import new_key
 from tests.web.house import HERE, client, get, settings
 
@@ -239,6 +240,22 @@ def test_a_listed_page_may_ask_beforehand():
     assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (204, LISTED)
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST, PATCH, DELETE"
     assert "Idempotency-Key" in answer.headers["Access-Control-Allow-Headers"]
+
+
+@pytest.mark.parametrize("asked", [("GET", "/v1/admin"), ("OPTIONS", "/v1/secret")])
+def test_an_answer_without_a_body_names_no_type(asked):
+    """And is an answer of the API, to a browser too."""
+    method, path = asked
+    answer = client().open(path, method=method, headers=HERE)
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert "Content-Type" not in answer.headers
+    assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+
+
+def test_what_is_not_sent_to_a_head_has_its_type():
+    """As a GET would have it."""
+    answer = client().head("/v1/secret", headers=HERE)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_only_options_is_a_preflight():

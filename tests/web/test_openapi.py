@@ -26,7 +26,8 @@ from services.web.subjects import SubjectRoutes
 from services.web.usage import UsageRoute
 from services.web.usage_history import UsageHistory
 from services.web.ws.route import WebSocketRoute
-from tests.streams.stage import stage_settings
+from tests.streams.scripted import Gate, whole
+from tests.streams.stage import Stage, settle, stage_settings
 from tests.web.test_pages import CLIENT, USE_CASE
 
 
@@ -187,3 +188,31 @@ def test_a_start_takes_its_input(name):
     schema = body["schema"]["$ref"].rpartition("/")[2]
     assert valid(schema, body["example"])
     assert not valid(schema, body["example"] | {"unknown": 1})
+
+
+@pytest.mark.parametrize(
+    "says", [whole("Hello"), ("Hello",), whole("Hello", Gate())], ids=["ended", "failed", "runs"]
+)
+def test_the_status_of_a_stream_is_of_the_schema(says):
+    """Its ``finish`` is the event that readers get, with its number."""
+    stage = Stage(says=says)
+    reply = stage.post(options={"on_disconnect": "finish"})
+    settle()
+    told = stage.get(reply.stream, path="/status").json()
+    assert valid("status", told)
+    if told["finish"]:
+        assert told["finish"] == reply.events()[-1]
+        assert told["finish"]["id"] == told["last_id"]
+
+
+def test_a_client_token_says_which_fields_it_needs():
+    """One, and one of the two budgets; every other tells what is meant where it is left out."""
+    schema = SCHEMAS["input.TokenWish"]
+    assert (schema["required"], schema["additionalProperties"]) == (["subject"], False)
+    assert schema["anyOf"] == [{"required": ["budget_usd"]}, {"required": ["budget_tokens"]}]
+    described = {
+        name: one.get("description") or one["anyOf"][0]["description"]
+        for name, one in schema["properties"].items()
+    }
+    assert all("Left out" in described[name] for name in ("use_cases", "ttl_s", "origin"))
+    assert "3600" in described["ttl_s"]

@@ -84,10 +84,23 @@ def test_a_key_has_so_many_streams_open() -> None:
     first = stage.post(key=FEW)
     refused = stage.post(key=FEW)
     assert (refused.status, refused.headers["Retry-After"], refused.json()["limit"]) == (429, "1", 1)
-    assert told(first) == ('"key-open";q=1;qu="concurrent-requests"', None)
+    assert told(first) == ('"key-open";q=1;qu="concurrent-requests"', '"key-open";r=0')
+    assert told(refused) == told(first)
     gate.set()
     first.read()
     assert statuses(stage, FEW, 2) == [200, 200]
+
+
+def test_each_limit_that_is_told_has_its_quota_and_what_is_left() -> None:
+    """Whether the stream begins or is refused: ``q`` in the policy and ``r`` in the limit are required."""
+    stage = stage_of(lambda _: whole("Hello", Gate()), key_streams=2, key_rpm=9)
+    for left, status in ((1, 200), (0, 200), (0, 429)):
+        reply = stage.post(key=FREE)
+        policies, limits = (str(field).split(", ") for field in told(reply))
+        assert reply.status == status
+        assert [one.partition(";q=")[0] for one in policies] == ['"key-minute"', '"key-open"']
+        assert [one.partition(";r=")[0] for one in limits] == ['"key-minute"', '"key-open"']
+        assert limits[1] == f'"key-open";r={left}'
 
 
 @pytest.mark.parametrize("end", ["cancelled", "left"])

@@ -262,6 +262,21 @@ def test_a_head_request_is_no_reader(accept: str) -> None:
 # Stopping
 
 
+def test_a_cancel_has_no_body_and_no_type() -> None:
+    """Whether the stream runs or has ended: it is an answer of the API, and no page."""
+    stage = waiting()
+    stream = stage.post().stream
+    answers = []
+    for _ in range(2):
+        answers.append(stage.delete(stream))
+        settle()
+    assert [one.status for one in answers] == [202, 204]
+    for one in answers:
+        assert one.read() == b""
+        assert "Content-Type" not in one.headers
+        assert one.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+
+
 def test_cancelling_twice_is_fine() -> None:
     """202, then 204 for a stream that has ended."""
     stage = waiting()
@@ -277,7 +292,7 @@ def test_status_tells_how_a_stream_stands() -> None:
     reply = stage.post()
     events = reply.events()
     status = stage.get(reply.stream, path="/status").json()
-    end = {name: value for name, value in events[-1].items() if name != "id"}
+    end = events[-1]
     assert status == {"state": "ended", "last_id": 4, "usage": end["usage"], "finish": end, "problem": None}
     reply = Stage((ProviderError("no"),)).post()
     problem = reply.events()[-1]["problem"]

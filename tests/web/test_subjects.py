@@ -15,6 +15,7 @@ from services.web import stored_keys
 from services.web.forgotten import Forgotten
 from services.web.grants import PREFIX
 from services.web.keys import new_key
+from services.web.watch import Watch
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
 from tests.streams.stage import Reply, Stage, settle
@@ -123,6 +124,61 @@ def test_a_token_ends() -> None:
     assert stage.post(key=answer["token"]).status == 401
 
 
+def watch_of(stage: Stage) -> Watch:
+    watch: Watch = stage.app.extensions["gloss.entrance"].watch
+    return watch
+
+
+@pytest.mark.S4
+@pytest.mark.R23
+@pytest.mark.parametrize("left_s", [0, 1])
+def test_a_token_that_is_over_takes_its_streams_with_it(left_s: int) -> None:
+    """In the next round, as a withdrawn key does; one that is still good keeps them."""
+    stage = stage_of(lambda _: whole("Hello", Gate()))
+    stream, others = stage.post(key=token(stage, ttl_s=60)), stage.post(key=KEY)
+    pass_time(stage, 60 - left_s)
+    watch_of(stage).round()
+    settle()
+    end = stage.core.streams.here(stream.stream or "").log.end
+    assert (end and end.reason) == (None if left_s else "cancelled")
+    assert state(stage, others.stream, KEY) == 200
+    assert stage.core.streams.here(others.stream or "").log.end is None
+
+
+@pytest.mark.S4
+def test_a_token_that_is_over_closes_its_sockets() -> None:
+    """After what runs on them was told its end."""
+    stage = stage_of(lambda _: whole("Hello", Gate()))
+    with socket_of(stage) as peer:
+        peer.say({"op": "auth", "token": token(stage, ttl_s=60)})
+        peer.say({"op": "start", "ref": "a", "use_case": "echo"})
+        peer.until("a", "text")
+        pass_time(stage, 60)
+        for _ in range(2):
+            watch_of(stage).round()
+            settle()
+        assert peer.until("a", "finish")[-1]["reason"] == "cancelled"
+        assert peer.hear()["problem"]["type"] == "/problems/unauthorized"
+        assert peer.goodbye() == 4401
+
+
+def test_a_socket_goes_on_with_a_new_token() -> None:
+    """A page that says a later one in time keeps its socket; a stream ends with the token that began it."""
+    stage = stage_of(lambda _: whole("Hello", Gate()))
+    with socket_of(stage) as peer:
+        for ttl_s, ref in ((60, "a"), (600, "b")):
+            peer.say({"op": "auth", "token": token(stage, ttl_s=ttl_s)})
+            peer.say({"op": "start", "ref": ref, "use_case": "echo"})
+            peer.until(ref, "text")
+        pass_time(stage, 60)
+        for _ in range(2):
+            watch_of(stage).round()
+            settle()
+        assert peer.until("a", "finish")[-1]["reason"] == "cancelled"
+        peer.say({"op": "cancel", "ref": "b"})
+        assert peer.until("b", "finish")[-1]["reason"] == "cancelled"
+
+
 def test_a_token_ends_with_its_key() -> None:
     """Which is told at once."""
     stage = stage_of()
@@ -215,9 +271,16 @@ WRONG = [
     {**ANN, "budget_usd": "NaN"},
     {**ANN, "budget_usd": "Infinity"},
     {**ANN, "budget_usd": -1},
+    *(
+        {**ANN, "budget_usd": odd}
+        for odd in ("1_0", " 1 ", "\u0661", "1e3", "+1", "1.", ".5", "01234567", "1,5", True)
+    ),
+    {**ANN, "budget_usd": "0.0000000001"},
     {**ANN, "ttl_s": 0},
     {**ANN, "ttl_s": 86_401},
     {**ANN, "origin": "page.example"},
+    {**ANN, "origin": "https://page.example/"},
+    {**ANN, "origin": PAGE},
     {**ANN, "scopes": ["admin"]},
 ]
 
@@ -226,6 +289,42 @@ WRONG = [
 def test_a_wish_that_is_not_right_is_refused(fields: dict[str, Any]) -> None:
     """Per field, and nothing is clipped in silence."""
     assert ask(stage_of(), **fields).status == 422
+
+
+@pytest.mark.parametrize(
+    ("usd", "told"), [("0.05", "0.05"), (0.05, "0.05"), (2, "2"), ("0.000000001", "1E-9")]
+)
+def test_a_budget_is_a_plain_decimal(usd: Any, told: str) -> None:
+    """As a string, or as a number of JSON."""
+    stage = stage_of()
+    keys = stage.app.extensions["gloss.entrance"].keys
+    grant = keys.caller(f"Bearer {token(stage, budget_usd=usd)}").grant
+    assert grant.budget_usd == Decimal(told)
+
+
+def test_an_origin_whose_pages_are_not_let_in_is_told_at_once() -> None:
+    """The server that asks learns which setting is missing, and not each browser later."""
+    told = ask(stage_of(cors_origins=("https://other.example",)), **ANN, origin=PAGE)
+    problem = "names pages that may not call here: list it in GLOSS_CORS_ORIGINS first"
+    assert (told.status, told.json()["errors"]) == (422, [{"field": "origin", "problem": problem}])
+
+
+@pytest.mark.parametrize(
+    ("settings", "origin", "status"),
+    [
+        ({"cors_origins": (PAGE,)}, PAGE, 200),
+        ({"cors_origins": (PAGE,)}, f"{PAGE}:8443", 422),
+        ({}, "http://localhost", 200),
+        ({}, "http://127.0.0.1", 200),
+        ({}, "http://localhost:3000", 422),
+        ({"trusted_hosts": ("localhost", ".page.example")}, "https://app.page.example", 200),
+        ({"trusted_hosts": ("localhost", ".page.example")}, "https://app.page.example:8443", 422),
+        ({"host": "0.0.0.0"}, PAGE, 422),  # noqa: S104 - it is not bound
+    ],
+)
+def test_an_origin_is_listed_or_our_own(settings: dict[str, Any], origin: str, status: int) -> None:
+    """A page at our own host needs no list; one at another port of it is another server's."""
+    assert ask(stage_of(**settings), **ANN, origin=origin).status == status
 
 
 def test_the_longest_life_is_a_setting() -> None:
@@ -287,6 +386,72 @@ def test_a_forgotten_end_user_is_gone() -> None:
         assert (store.get(f"sent:{once_}") is not None, bool(store.read(f"log:{once_}", 0))) == (left, left)
     fresh = stage.call("POST", "/v1/echo", key=again, data="{}", headers={"Idempotency-Key": "1"})
     assert fresh.stream != kept[ann][2]
+
+
+def tokens_used(stage: Stage, key: str) -> list[int]:
+    told = stage.call("GET", "/v1/usage", key=key).json()
+    return [told["day"]["tokens"], told["month"]["tokens"]]
+
+
+def test_a_forgotten_end_user_has_used_nothing() -> None:
+    """What the key has used stays, and what others have; nothing in the store bears that name."""
+    stage = stage_of()
+    ann, bob = token(stage, budget_usd="1"), token(stage, subject="bob")
+    for key in (ann, bob, KEY):
+        stage.post(key=key).read()
+    assert [tokens_used(stage, key) for key in (ann, bob, KEY)] == [[10, 10], [10, 10], [30, 30]]
+    assert forget(stage) == 204
+    pass_time(stage, 1)
+    again = token(stage)
+    assert [tokens_used(stage, key) for key in (again, bob, KEY)] == [[0, 0], [10, 10], [30, 30]]
+    rows = stage.core.exchange.store._sums._rows  # noqa: SLF001 - what is there, under whatever name
+    assert not [row for row in rows if "/ann" in row]
+
+
+def test_what_an_end_user_used_before_midnight_is_forgotten_too() -> None:
+    """Yesterday's figures are still there, and last month's on the first of one."""
+    stage = stage_of()
+    stage.clock.wall = datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
+    stage.post(key=token(stage)).read()
+    stage.core.ledger.flush()
+    pass_time(stage, 120)
+    assert forget(stage) == 204
+    rows = stage.core.exchange.store._sums._rows  # noqa: SLF001
+    assert not [row for row in rows if "/ann" in row]
+
+
+def test_what_another_process_stores_late_is_forgotten_too() -> None:
+    """It runs there, and nobody can know of it yet when the end user is forgotten here."""
+    pair = Pair(says=whole("Hello", Gate()), settings=SETTINGS)
+    storing = pair.there.shared.hold("put_all")
+    reply = pair.there.post(key=token(pair.here))
+    storing.reached.wait()
+    assert forget(pair.here) == 204
+    storing.set()
+    watch_of(pair.there).round()
+    pair.mirrored()
+    assert reply.events()[-1]["reason"] == "cancelled"
+    rows = pair.store._sums._rows  # noqa: SLF001 - what is there, under whatever name
+    assert rows
+    assert not [row for row in rows if "/ann" in row]
+    assert pair.store.get(f"stream:{reply.stream}") is None
+    assert not pair.store.read(f"log:{reply.stream}", 0)
+
+
+def test_another_process_forgets_when_the_store_is_back() -> None:
+    """What it could not be told meanwhile it is told then."""
+    pair = Pair(says=whole("Hello", Gate()), settings=SETTINGS)
+    pair.there.post(key=token(pair.here))
+    assert forget(pair.here) == 204
+    dropping = pair.there.shared.hold("drop")
+    watch_of(pair.there).round()
+    dropping.reached.wait()
+    pair.there.shared.away = True
+    dropping.set()
+    settle()
+    pair.there.shared.away = False
+    pair.passes(3)
+    assert not [row for row in pair.store._sums._rows if "/ann" in row]  # noqa: SLF001
 
 
 def test_a_forgotten_end_users_tokens_open_nothing() -> None:

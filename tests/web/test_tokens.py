@@ -116,6 +116,15 @@ def test_a_token_may_be_bound_to_an_origin(headers: dict[str, str], status: int)
     assert stage.call("GET", url, headers=headers).status == status
 
 
+@pytest.mark.parametrize("origin", [PAGE, "https://evil.example/", "page"])
+def test_a_token_for_pages_that_are_not_let_in_is_refused(origin: str) -> None:
+    """Nobody could use it; nor one for what is no origin."""
+    stage = keyed()
+    stream = stage.post(key=KEY).stream
+    told = stage.call("POST", f"/v1/streams/{stream}/token", key=KEY, data=json.dumps({"origin": origin}))
+    assert (told.status, [one["field"] for one in told.json()["errors"]]) == (422, ["origin"])
+
+
 def test_its_own_page_names_no_origin_when_it_reads() -> None:
     """What browsers say instead is taken for it."""
     stage = keyed()

@@ -130,7 +130,14 @@ def test_an_unknown_field_inside_is_told_of_its_place():
 
 def test_every_rule_can_be_put_into_words():
     """No rule in the table needs a value that pydantic does not give with it."""
-    contexts = {"min_length": 1, "max_length": 1, "pattern": "x", "expected": "x", "error": "x"}
+    contexts = {
+        "min_length": 1,
+        "max_length": 1,
+        "pattern": "x",
+        "expected": "x",
+        "error": "x",
+        "decimal_places": 9,
+    }
     bounds = {"gt": 0, "ge": 0, "lt": 0, "le": 0}
     for rule in RULES.values():
         assert "{" not in rule.format_map(contexts | bounds)

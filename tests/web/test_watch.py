@@ -1,7 +1,8 @@
 """A key that is not live any more takes with it what runs by it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
+from pathlib import Path
 
 import gevent
 import pytest
@@ -12,8 +13,11 @@ from services.web.keys import NOTE_USE_S, new_key
 from services.web.watch import ROUND_S, Watch
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
+from tests.streams.sharing.test_hand_over import pair_of, prompts, stopped
 from tests.streams.stage import Reply, Stage, settle
 from tests.web.ws.socket_of import socket_of
+
+__all__ = ["prompts"]
 
 KEY, ENTRY = new_key("web")
 UNREADABLE = "the store's keys cannot be read"
@@ -141,6 +145,56 @@ def test_a_stream_ends_where_it_is_made_and_where_it_is_read() -> None:
     watch_of(pair.here).round()
     pair.mirrored()
     assert reason(read) == "cancelled"
+
+
+def handed_over(shown: str, pair: Pair) -> Reply:
+    """A stream that one process has begun, and the other one goes on with."""
+    for stage in (pair.here, pair.there):
+        watch_of(stage).round()
+    reply = pair.here.post("again", key=shown)
+    pair.mirrored()
+    stopped(pair, reply)
+    assert [one.id for one in pair.there.core.streams.running] == [reply.stream]
+    return reply
+
+
+@pytest.mark.R23
+def test_a_stream_that_was_taken_over_ends_with_the_key_that_opened_it(prompts: Path) -> None:
+    """And not with another one that owns the same."""
+    leaked, entry = new_key("web", owner=ENTRY.id)
+    pair = pair_of(lambda _: whole("Hello", Gate()), prompts)
+    for one in (ENTRY, entry):
+        stored_keys.add(pair.store, one)
+    reply = handed_over(leaked, pair)
+    watch_of(pair.there).round()
+    assert pair.there.core.streams.running
+    stored_keys.end(pair.store, entry.id, pair.clock.now())
+    watch_of(pair.there).round()
+    assert reason(pair.there.get(reply.stream, key=KEY)) == "cancelled"
+
+
+@pytest.mark.R23
+def test_a_stream_that_was_taken_over_ends_with_its_token(prompts: Path) -> None:
+    """Which is nobody's at the process that goes on, and is over all the same."""
+    pair = pair_of(lambda _: whole("Hello", Gate()), prompts, secret="of the tests")  # noqa: S106 - it opens nothing
+    stored_keys.add(pair.store, ENTRY)
+    watch_of(pair.here).round()
+    shown, later = (
+        pair.here.call(
+            "POST",
+            "/v1/tokens",
+            key=KEY,
+            data=f'{{"subject": "ann", "budget_tokens": 9999, "ttl_s": {ttl_s}}}',
+        ).json()["token"]
+        for ttl_s in (60, 600)
+    )
+    reply = handed_over(shown, pair)
+    pair.clock.wall += timedelta(seconds=59)
+    watch_of(pair.there).round()
+    assert pair.there.core.streams.running
+    pair.clock.wall += timedelta(seconds=1)
+    watch_of(pair.there).round()
+    assert reason(pair.there.get(reply.stream, key=later)) == "cancelled"
 
 
 def test_a_store_that_is_away_withdraws_nothing() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from services.cost.paying import State
-from services.state.store import FIRST_EPOCH, Shared, Store
+from services.state.store import FIRST_EPOCH, Shared, Store, StoreDownError, Value
 from services.streams.clock import Clock
 from services.streams.known import Before
 from services.streams.log import Log
@@ -15,14 +15,16 @@ from services.streams.sharing.facts import Facts
 from services.streams.sharing.follower import MESSAGE_S, Deliver, Follower
 from services.streams.sharing.keeper import LEASE_S, Keeper
 from services.streams.sharing.post import Asked, Message, Post, decode, encode
-from services.streams.sharing.publisher import Publication, Publisher
+from services.streams.sharing.publisher import DISCARDED_S, Publication, Publisher
 from services.streams.sharing.remote import Count, Events, Others, Remote
 from services.streams.stream import Stopped, Stream
+from services.streams.subjects import LAST_EPOCH, note
 
 DAY_S = 86_400.0
 # Between looks for a stream that may just have begun: a batch, and more where a process has its hands full.
 LATE_S = (0.1, 0.2, 0.4)
 ASKED_S = 2.0  # by then whoever asked for a log has found it and says so, or has given up
+SETTLED_S = 2.0  # for what an ended stream said last to be stored
 SLACK_S = 60.0  # a log outlives its deadline by so much, so that whoever takes it over finds it
 TakeOver = Callable[[Facts, Log, int], None]
 
@@ -45,6 +47,7 @@ class Exchange:
         count: Count,
         local: Callable[[str], Stream | None],
         lost: Callable[[Stream], None],
+        dropped: Callable[[Stream], None],
     ) -> None:
         self.store = store
         self.inbox = f"inbox:{secrets.token_hex(8)}"
@@ -53,6 +56,7 @@ class Exchange:
         self._retention_s = retention_s
         self._events = events
         self._local = local
+        self._dropped = dropped
         self._publisher = Publisher(store, clock, lost)
         self._others = _others(shared, clock, self.inbox, self._receive, self._asked) if shared else None
         self.remote = Remote(store, clock, events=events, count=count, others=self._others)
@@ -151,6 +155,25 @@ class Exchange:
         """Let another process go on with a stream whose producer has stopped; tell whether it can."""
         return self._shared is not None and self._publisher.hand_over(stream, before, seconds)
 
+    def forget(self, stream: Stream) -> None:
+        """Keep of an ended stream, for a day, only that it was there; raises StoreDownError.
+
+        The process that made it is told to keep nothing either.
+        """
+        if not stream.is_copy and not stream.settle(SETTLED_S):
+            raise StoreDownError  # what is on its way there would be stored over this
+        name = known.key_of(stream.id)
+        value = self.store.get(name)
+        facts = known.decode(value) if value else Facts.of(stream, inbox="", sent={}, session=None, kept_s=0)
+        if self._shared is not None and facts.inbox not in {"", self.inbox}:
+            message = Message(op="cancel", sender=self.inbox, stream=stream.id, discard=True, forwarded=True)
+            self._shared.send(facts.inbox, encode(message), MESSAGE_S)
+        note(self.store, stream.owner, name, DAY_S)
+        left = known.encode(msgspec.structs.replace(facts, discarded=True, inbox=""))
+        self.store.put_all([Value(name, left, DAY_S), Value(known.sent_of(stream.id), b"", 0)])
+        if value:
+            self.store.append(known.log_of(stream.id), LAST_EPOCH, 1, [], DISCARDED_S)
+
     def interrupt(self, stream: Stream, cause: BaseException) -> None:
         """Have a stream stopped that is another process's by now, or soon will be."""
         if self._others is not None:
@@ -194,6 +217,8 @@ class Exchange:
             return
         if message.op == "cancel":
             stream.throw(Stopped(message.reason, discard=message.discard))
+            if message.discard and stream.log.end is not None:
+                self._dropped(stream)
         elif message.op == "share":
             self._share(stream)
         elif message.op in {"present", "absent"}:

@@ -7,7 +7,7 @@ import msgspec
 from services.cost.paying import State
 from services.streams.known import Before
 from services.streams.presence import OnDisconnect
-from services.streams.stream import Stream
+from services.streams.stream import Opener, Stream
 
 VERSION = 1
 
@@ -20,7 +20,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     which its answer may serve again. ``whole`` tells after the end whether the bare text is what was
     asked for. ``handed`` is what its process had of it when it let go of it in order, with all that
     was shown stored; None where it did not. ``torn`` tells that a process died with it, and that what
-    it showed last may be missing. ``paid`` is how its reservation stood when it began.
+    it showed last may be missing. ``discarded``: its answer was taken back, and nobody reads what is
+    left of its log. ``opener`` is by what it was opened. ``paid`` is how its reservation stood when it began.
     """
 
     v: int = VERSION
@@ -37,6 +38,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kept_s: float = 0.0
     whole: bool = False
     torn: bool = False
+    discarded: bool = False
+    opener: Opener | None = None
     handed: Before | None = None
     paid: State | None = None
 
@@ -63,6 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             own_cap=stream.own_cap,
             session=session,
             answer=stream.answer,
+            opener=stream.opener,
             kept_s=kept_s,
             paid=paid,
         )

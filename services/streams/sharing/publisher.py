@@ -28,6 +28,7 @@ BATCH_S = 0.05  # what comes within it goes in one batch (reliability: stored wi
 AWAY_S = 0.5  # between two tries while the store is away
 MOST_LINES = 200  # of one log in one batch
 MOST_BYTES = 256 * 1024  # of values in one call
+DISCARDED_S = 10.0  # for those who read a stream that is taken back to hear of its end
 MOST_LOGS = 100  # in one batch: a server does nothing else meanwhile
 
 
@@ -73,14 +74,17 @@ class Publication:
             Value(known.key_of(stream.id), known.encode(facts), self.running_s),
         )
 
-    def told_last(self) -> Value:
-        """Return what is to be known after the end."""
-        facts = msgspec.structs.replace(self.facts, whole=self.stream.whole)
-        return Value(known.key_of(self.stream.id), known.encode(facts), self.ended_s)
+    def told_last(self) -> tuple[Value, ...]:
+        """Return what is to be known after the end; of an answer that was taken back, nothing else."""
+        stream, discarded = self.stream, self.stream.discarded
+        facts = msgspec.structs.replace(self.facts, whole=stream.whole, discarded=discarded)
+        last = Value(known.key_of(stream.id), known.encode(facts), self.ended_s)
+        return (last, Value(known.sent_of(stream.id), b"", 0)) if discarded else (last,)
 
     def part(self, most: int = MOST_LINES) -> Part:
         """Return the lines that are to be stored next."""
-        ttl_s = self.ended_s if self.ends else self.running_s
+        ended_s = DISCARDED_S if self.stream.discarded else self.ended_s
+        ttl_s = ended_s if self.ends else self.running_s
         return Part(self.name, self.epoch, self.stored + 1, self.stream.log.lines(self.stored, most), ttl_s)
 
 
@@ -236,7 +240,7 @@ class Publisher:
             note(self._store, one.stream.owner, known.key_of(one.stream.id), one.running_s)
         self._lease(new)
         ending = [one for one in batch if one.ends]
-        self._put(one.told_last() for one in ending)
+        self._put(fact for one in ending for fact in one.told_last())
         self._note_stored(batch, self._store.append_all([one.part() for one in batch]))
         done = [one for one in ending if one.complete]
         if done:

@@ -76,6 +76,8 @@ class Remote:
         if value is None:
             return None
         facts = known.decode(value)
+        if facts.discarded:
+            return self._gone(facts)
         copy = self._copies.get(stream_id)
         after = copy.log.last_id if copy else 0
         lines = self._store.read(known.log_of(stream_id), after)
@@ -83,6 +85,13 @@ class Remote:
         copy.log.copy(lines[max(0, copy.log.last_id - after) :])
         copy.torn = facts.torn
         return copy if copy.log.last_id else None
+
+    def _gone(self, facts: Facts) -> Stream:
+        """Return what is left of an answer that was taken back: whose it was."""
+        return Stream(
+            id=facts.id, owner=facts.owner, use_case=facts.use_case, model=facts.model, clock=self._clock,
+            is_copy=True, discarded=True, gone=True,
+        )  # fmt: skip
 
     def _copy(self, facts: Facts) -> Stream:
         log = Log(self._events(facts.use_case))

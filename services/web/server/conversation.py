@@ -18,11 +18,21 @@ from gunicorn.http import get_parser
 from gunicorn.http.errors import (  # type: ignore[attr-defined]  # the stubs are older than two of them
     InvalidResponseHeader,
     InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
     NoMoreData,
     ParseException,
 )
 
-from services.errors import GlossError, Internal, MalformedBody, Overloaded, UntrustedHost
+from services.errors import (
+    GlossError,
+    HeadTooLarge,
+    Internal,
+    MalformedBody,
+    Overloaded,
+    TargetTooLong,
+    UntrustedHost,
+)
 from services.telemetry import bare_traceback
 from services.web.server.answer import Answer
 from services.web.server.connection import Connection, Phase
@@ -131,9 +141,18 @@ class Conversation:
             log.warning(
                 "Unreadable request from %s: %s", self._addr and self._addr[0], type(failure).__name__
             )
-            return MalformedBody("This is not HTTP/1.1 as it is spoken here.")
+            return self._unreadable(failure)
         log.error("Error while serving a request\n%s", bare_traceback(failure))
         return Internal()
+
+    def _unreadable(self, failure: ParseException) -> GlossError:
+        cfg = self._worker.cfg
+        if isinstance(failure, LimitRequestLine):
+            return TargetTooLong(limit=cfg.limit_request_line)
+        if isinstance(failure, LimitRequestHeaders):
+            fields, size = cfg.limit_request_fields, cfg.limit_request_field_size
+            return HeadTooLarge(f"There may be {fields} fields of {size} bytes each.")
+        return MalformedBody("This is not HTTP/1.1 as it is spoken here.")
 
 
 def _take_as_it_comes(request: Any) -> None:

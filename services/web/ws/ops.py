@@ -41,10 +41,11 @@ class Start(Op):
 
 
 class Cancel(Op):
-    """Ends the stream of this ref, for everybody who reads it."""
+    """Ends the stream of this ref, for everybody who reads it; ``discard`` forgets what it said too."""
 
     op: Literal["cancel"]
     ref: Ref
+    discard: bool = False
 
 
 class Resume(Op):

@@ -5,7 +5,7 @@ cancel nor the others. They share the socket's writes, piece by piece.
 """
 
 import random
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -18,13 +18,16 @@ from services.errors import InvalidInput, NotFound, Overloaded, ShuttingDown
 from services.state import patience
 from services.streams.clock import Timer
 from services.streams.core import Core
+from services.streams.discard import discard_of
 from services.streams.readers import SPREAD_S, Reader
+from services.streams.stream import Stream
 from services.web.problems import counted
 from services.web.ws.connection import Connection
 from services.web.ws.served import Served
 from services.wire.message import DRAIN, refusal
 from services.wire.padding import messages
 
+NO_REF = "No stream of this socket has this ref."
 MOST_REFS = 100  # the least that HTTP/2 recommends for one connection (RFC 9113, 6.5.2)
 SENT_AWAY_S = 1.0  # for readers to send what they have, and for other processes to know of it
 GOING_AWAY, SERVICE_RESTART = 1001, 1012  # as IANA's registry of close codes has them
@@ -38,7 +41,7 @@ class Refs:
         self._connection = connection
         self._framed = messages(core.settings.pad_bytes)
         self._used: dict[str, Served] = {}
-        self._ended: deque[str] = deque(maxlen=MOST_REFS)
+        self._ended: OrderedDict[str, str | None] = OrderedDict()  # refs, and what was read by them
         self._greenlets = Group()
         self._telling = 0
         self._one_large = Semaphore()
@@ -67,9 +70,32 @@ class Refs:
     def cancel(self, ref: str) -> None:
         """End the stream of a ref, if it has not ended; raises NotFound for a ref that was not used."""
         if ref in self._used:
-            self._used[ref].cancel()
+            self._used[ref].cancel(lambda stream: stream.stop("cancelled"))
         elif ref not in self._ended:  # else the end and the cancel crossed
-            raise NotFound("No stream of this socket has this ref.")
+            raise NotFound(NO_REF)
+
+    def discard(self, ref: str, owner: str) -> None:
+        """Forget the stream of a ref, also one that has ended, as this caller; raises NotFound."""
+        if ref in self._used:
+            self._used[ref].cancel(lambda stream: self._stop_and_discard(ref, stream, owner))
+        elif ref not in self._ended:
+            raise NotFound(NO_REF)
+        elif (stream_id := self._ended[ref]) is not None:
+            self._discard_soon(ref, stream_id, owner)
+
+    def _stop_and_discard(self, ref: str, stream: Stream, owner: str) -> None:
+        stream.stop("cancelled")  # at once: to forget it may take its time
+        self._discard_soon(ref, stream.id, owner)
+
+    def _discard_soon(self, ref: str, stream_id: str, owner: str) -> None:
+        self._greenlets.spawn(self._discard, ref, stream_id, owner)
+
+    def _discard(self, ref: str, stream_id: str, owner: str) -> None:
+        patience.begin(self._core.settings.store_call_s)
+        try:
+            discard_of(self._core, stream_id, owner)
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever goes wrong has its answer
+            self._connection.send([refusal(ref, counted(self._core.metrics, error).problem())])
 
     def told_to_stop(self) -> None:
         """Send the socket on to another process within a few seconds; without one, close it when it is done.
@@ -115,7 +141,10 @@ class Refs:
     def _free(self, served: Served) -> None:
         if self._used.get(served.ref) is served:
             del self._used[served.ref]
-            self._ended.append(served.ref)
+            self._ended.pop(served.ref, None)
+            self._ended[served.ref] = served.stream.id if served.stream else None
+            if len(self._ended) > MOST_REFS:
+                self._ended.popitem(last=False)
 
     def _leave_soon(self) -> None:
         gevent.spawn(self._leave_if_known)

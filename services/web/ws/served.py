@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.streams.readers import Reader
+from services.streams.stream import Stream
 from services.web.body import SETTLE_S
 from services.wire.message import beginning, message
 
@@ -27,7 +28,7 @@ class Served:
         self._framed = framed
         self._opening: Callable[[], Reader] | None = opening
         self._reader: Reader | None = None
-        self._cancelled = False
+        self._cancel: Callable[[Stream], None] | None = None
         self._sent_away = False
 
     def open(self) -> Reader:
@@ -36,8 +37,8 @@ class Served:
             raise RuntimeError("it was opened already")
         self._reader = reader = self._opening()
         self._opening = None  # it holds all that the caller sent
-        if self._cancelled:
-            reader.stream.stop("cancelled")
+        if self._cancel is not None:
+            self._cancel(reader.stream)
         return reader
 
     def tell(self, reader: Reader, send: Send, heartbeat_s: float, at_end: Callable[[], None]) -> None:
@@ -61,11 +62,16 @@ class Served:
         """Wait a moment until other processes know what was told; tell whether they do."""
         return self._reader is None or self._reader.stream.settle(SETTLE_S)
 
-    def cancel(self) -> None:
-        """End its stream for everybody."""
-        self._cancelled = True
+    @property
+    def stream(self) -> Stream | None:
+        """Return what was opened, None where nothing was."""
+        return self._reader.stream if self._reader is not None else None
+
+    def cancel(self, end: Callable[[Stream], None]) -> None:
+        """End its stream, as ``end`` does."""
+        self._cancel = end
         if self._reader is not None:
-            self._reader.stream.stop("cancelled")
+            end(self._reader.stream)
 
     def leave(self) -> None:
         """Note that the socket is gone; what that does to the stream is the stream's to know."""

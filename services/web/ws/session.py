@@ -1,7 +1,7 @@
 """What is said over one WebSocket: who is calling, and what they want.
 
 Who is calling is asked anew with each op, so a key that has expired meanwhile opens nothing more; and
-once a second, so that the socket of a key that was withdrawn is closed.
+once a second, so that the socket of a key that was withdrawn, or of a token that is over, is closed.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from services.web.callers import Caller, check_scope
 from services.web.entrance import Entrance
 from services.web.keys import Keys
 from services.web.problems import counted
+from services.web.rates import Told
 from services.web.streams import LATE_S
 from services.web.validation import validated
 from services.web.ws.connection import Connection
@@ -139,10 +140,17 @@ class Session:
                 self._refs.serve(given.ref, partial(self._resumed, given, owner))
             case "cancel":
                 self._connection.bother()
-                self._refs.cancel(validated(Cancel, asked).ref)
+                self._cancel(validated(Cancel, asked))
             case _:
                 problem = "must be auth, start, resume or cancel"
                 raise InvalidInput(errors=[{"field": "op", "problem": problem}])
+
+    def _cancel(self, given: Cancel) -> None:
+        if given.discard:
+            owner = self._credentials.caller().owner  # a read token changes nothing else
+            self._refs.discard(given.ref, owner)
+        else:
+            self._refs.cancel(given.ref)
 
     def _authenticate(self, token: str) -> None:
         shown = Credentials(self._credentials.keys, f"Bearer {token}", page=self._credentials.page)
@@ -168,7 +176,10 @@ class Session:
         """Close the socket of a key that is not live any more, a round later: its streams' ends go first."""
         late, self._over = self._over, not self._credentials.are_live()
         if late and self._over:
-            gevent.spawn(self._turn_away, refusal(None, Unauthorized("This key was withdrawn.").problem()))
+            gevent.spawn(
+                self._turn_away,
+                refusal(None, Unauthorized("What opened this socket is over, or was withdrawn.").problem()),
+            )
 
     def _turn_away(self, why: bytes | None = None) -> None:
         self._connection.close(UNAUTHORIZED, "say who is calling", last=why)
@@ -179,14 +190,13 @@ class Session:
         if use_case is None:
             raise NotFound("There is no such use case; /v1/use-cases lists them.")
         check_scope(caller, use_case.name)
-        self._entrance.rates.count(caller)
-        self._refs.serve(given.ref, partial(self._begun, given, use_case, caller), large=large)
+        told = self._entrance.rates.count(caller)
+        self._refs.serve(given.ref, partial(self._begun, given, use_case, caller, told), large=large)
 
-    def _begun(self, given: Start, use_case: UseCase, caller: Caller) -> Reader:
+    def _begun(self, given: Start, use_case: UseCase, caller: Caller, told: Told) -> Reader:
+        key = given.idempotency_key
         return Reader(
-            begin(
-                self._core, use_case, given.body, caller, entrance=self._entrance, key=given.idempotency_key
-            )
+            begin(self._core, use_case, given.body, caller, entrance=self._entrance, key=key, told=told)
         )
 
     def _resumed(self, given: Resume, owner: str) -> Reader:

@@ -6,6 +6,7 @@ import pytest
 
 from services.state.sums import Kept
 from services.streams.sharing.keeper import LEASE_S, RENEW_S
+from services.web.keys import new_key
 from tests.streams.scripted import USED, Gate, whole
 from tests.streams.sharing.pair import Pair
 from tests.streams.sharing.test_hand_over import GRACE, Twice, pair_of, prompts, stopped
@@ -63,6 +64,24 @@ def test_what_cannot_go_on_is_charged_as_far_as_it_came(prompts: Any, settings: 
     stopped(pair, reply)
     assert pair.there.get(reply.stream).events()[-1]["problem"]["type"] == "/problems/shutting-down"
     assert charged(pair) == Kept(told(pair, reply), 0)
+
+
+def test_what_an_earlier_release_began_is_filed_under_its_key() -> None:
+    """It said nothing of its reservation; the end user's name is no part of the books."""
+    key, entry = new_key("web")
+    pair = Pair(
+        says=whole("Hello", Gate()), settings=GRACE | {"keys": (entry.line(),), "secret": "of the tests"}
+    )
+    wish = '{"subject": "ann", "budget_tokens": 9999}'
+    shown = pair.here.call("POST", "/v1/tokens", key=key, data=wish).json()["token"]
+    reply = pair.here.post(key=shown)
+    pair.mirrored()
+    pair.store.put(f"sent:{reply.stream}", b"{}", 1000)
+    pair.here.core.exchange.stop()
+    pair.passes(LEASE_S + 3 * RENEW_S + 10)
+    pair.there.core.ledger.flush()
+    [row] = pair.store.sums(["history:2026-01-02"])
+    assert {name.partition(",")[0] for name in row} == {f'["{entry.id}"'}
 
 
 @pytest.mark.R14

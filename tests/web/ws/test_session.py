@@ -304,6 +304,50 @@ def test_a_cancel_holds_also_while_the_stream_is_being_opened():
         assert peer.told()[-1]["reason"] == "cancelled"
 
 
+@pytest.mark.parametrize("when", ["while it runs", "after its end"])
+def test_a_cancel_may_discard(when):
+    """As a DELETE may: nobody reads the stream again, and its session forgets the turn."""
+    stage = Stage(whole("Hello", Gate()) if when == "while it runs" else whole("Hello"))
+    with socket_of(stage) as peer:
+        begun = peer.say(start(use_case="diary")).until("a", "text")[0]
+        if when == "after its end":
+            peer.until("a", "finish")
+        peer.say({**cancel(), "discard": True})
+        if when == "while it runs":
+            assert peer.until("a", "finish")[-1]["reason"] == "cancelled"
+        settle()
+        assert stage.get(begun["stream"]).status == 404
+        assert stage.call("GET", f"/v1/sessions/{begun['session']}").status == 404
+
+
+def test_a_discard_holds_also_while_the_stream_is_being_opened():
+    """It is gone as soon as it has begun."""
+    opening = Opening()
+    with socket_of(opening.stage) as peer:
+        peer.say(start())
+        settle()
+        peer.say({**cancel(), "discard": True})
+        settle()
+        opening.let.set()
+        told = peer.told()
+        assert told[-1]["reason"] == "cancelled"
+        settle()
+        assert opening.stage.get(told[0]["stream"]).status == 404
+
+
+def test_a_discard_that_cannot_be_done_is_answered():
+    """With the problem, under its ref; a ref that was not used is told at once."""
+    pair = Pair(says=whole("Hello"))
+    with socket_of(pair.here) as peer:
+        peer.say(start()).told()
+        pair.mirrored()
+        pair.away = True
+        answer = peer.say({**cancel(), "discard": True}).hear()
+        assert (answer["ref"], slug(answer)) == ("a", "overloaded")
+        pair.away = False
+        assert slug(peer.say({**cancel("r"), "discard": True}).hear()) == "not-found"
+
+
 def test_one_stream_that_is_slow_to_open_holds_up_no_other():
     """Each is opened by itself."""
     opening = Opening()
@@ -551,7 +595,7 @@ def test_a_token_that_was_not_used_yet_is_nobodys_word():
 
 def test_a_token_of_another_page_opens_nothing():
     """A token may be bound to an origin."""
-    stage = Stage(settings=KEYED)
+    stage = Stage(settings={**KEYED, "cors_origins": ("https://app.example",)})
     stream = stage.post(key=KEY).events()[0]["stream"]
     with socket_of(stage, query=with_token(stage, stream, origin="https://app.example")) as peer:
         assert slug(peer.say(resume(stream)).hear()) == "foreign-origin"
