@@ -22,15 +22,16 @@ from services.cost.asking import Asking
 from services.cost.batches import Batch, Later, all_used
 from services.cost.history import LOST, filed_if_lost
 from services.cost.paying import Label, Payer, State
-from services.cost.reservation import Grant, Reservation, Wanted, exhausted
+from services.cost.refusals import Short, exhausted
+from services.cost.reservation import Grant, Reservation, Wanted
 from services.cost.standing import Standing
 from services.cost.tally import Price
-from services.cost.windows import Window, day_and_month, windows
+from services.cost.windows import day_and_month, windows
 from services.errors import GlossError, Overloaded
 from services.llm import Tokens
 from services.state.memory_sums import MemorySums
 from services.state.store import Store, StoreDownError
-from services.state.sums import NOTHING, Hold, Kept, Refusal, Settlement, Sum, Used
+from services.state.sums import NOTHING, Hold, Kept, Refusal, Settlement, Sum, Used, amount
 from services.telemetry import log_failure
 
 log = logging.getLogger("gloss.ledger")
@@ -110,7 +111,7 @@ class Ledger:
         """Return the reservation of a stream that another process has begun."""
         return Reservation(self, name, state)
 
-    def hold(self, reservation: Reservation, wanted: Wanted) -> int | tuple[Window, Refusal]:
+    def hold(self, reservation: Reservation, wanted: Wanted) -> int | Short:
         """Reserve in all accounts or in none; return how much output, or what stands against it.
 
         Raises Overloaded where the store is away, and a stream of somebody with limits cannot begin.
@@ -130,7 +131,11 @@ class Ledger:
             answer = self._hold_alone(reservation, hold)
         else:
             reservation.held = reservation.held or not isinstance(answer, Refusal)
-        return (pairs[answer.place][0], answer) if isinstance(answer, Refusal) else answer
+        if not isinstance(answer, Refusal):
+            return answer
+        window, against = pairs[answer.place]
+        needed = amount(against, wanted.least)
+        return Short(window, needed, against.most, answer.spent, answer.held)
 
     def _hold_alone(self, reservation: Reservation, hold: Hold) -> int | Refusal:
         """Count here while the store is away; what runs already goes on in any case."""
@@ -188,9 +193,9 @@ class Ledger:
         reservation.spend(nothing, model, tokens, price(tokens), reported=False)
         self.settle(reservation, LOST)
 
-    def exhausted(self, window: Window, refusal: Refusal) -> GlossError:
+    def exhausted(self, short: Short) -> GlossError:
         """Return the problem of a budget that does not allow a request."""
-        return exhausted(window, refusal, self._now().timestamp())
+        return exhausted(short, self._now().timestamp())
 
     def standing(self, account: Account) -> list[Standing]:
         """Return how an account stands today and this month; raises StoreDownError."""

@@ -23,7 +23,7 @@ def unknown(settings: type[BaseSettings]) -> list[str]:
     It tells the setting whose name is nearest. No value stands in it.
     """
     known = {str(field.validation_alias) for field in settings.model_fields.values()}
-    given = DotEnvSettingsSource(settings).env_vars | EnvSettingsSource(settings).env_vars
+    given = {**DotEnvSettingsSource(settings).env_vars, **EnvSettingsSource(settings).env_vars}
     return [
         f"{name}: there is no such setting. {_instead(name, known)}"
         for name in sorted(map(str.upper, given))

@@ -19,6 +19,7 @@ from typing import Any
 
 from flask import Request
 
+from services.cost.accounts import Quota
 from services.errors import ForeignOrigin, Unauthorized
 from services.settings import SettingsError
 from services.state.store import Store, StoreDownError
@@ -131,6 +132,12 @@ class Keys:
             return False
         since = self._forgotten.since(caller.owner) if self._forgotten and caller.grant else None
         return since is None or (caller.grant is not None and caller.grant.made > since)
+
+    @property
+    def quotas(self) -> list[tuple[str, Quota]]:
+        """Return the ids of those that open anything, and what each may spend."""
+        now = self._now()
+        return [(entry.id, entry.caller.quota) for entry in self._known.values() if not entry.is_over(now)]
 
     def until(self, caller: Caller) -> datetime | None:
         """Return when the key that this caller has shown opens nothing any more; None is never."""

@@ -114,7 +114,7 @@ def _problem_schema() -> Json:
             "errors": {"type": "array", "items": fault},
             "tokens": {"type": "integer"},
             "limit": {"type": "number"},
-            "retry_after_s": {"type": "number"},
+            "retry_after_s": {"type": "integer", "minimum": 1},
         },
     }
 
