@@ -10,7 +10,7 @@ used in full: its process died, and nobody knows what the provider did.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import gevent
@@ -26,7 +26,7 @@ from services.cost.refusals import Short, exhausted
 from services.cost.reservation import Grant, Reservation, Wanted
 from services.cost.standing import Standing
 from services.cost.tally import Price
-from services.cost.windows import day_and_month, windows
+from services.cost.windows import Window, day_and_month, windows
 from services.errors import GlossError, Overloaded
 from services.llm import Tokens
 from services.state.memory_sums import MemorySums
@@ -199,10 +199,12 @@ class Ledger:
 
     def standing(self, account: Account) -> list[Standing]:
         """Return how an account stands today and this month; raises StoreDownError."""
+        return [Standing.of(*found) for found in self.rows(day_and_month(account, self._now()))]
+
+    def rows(self, spans: Sequence[Window]) -> Iterator[tuple[Window, Mapping[str, Kept]]]:
+        """Return the sums of these windows, with all that waits here; raises StoreDownError."""
         self.flush()
-        spans = day_and_month(account, self._now())
-        rows = self._store.sums([window.row for window in spans])
-        return [Standing.of(window, row) for window, row in zip(spans, rows, strict=True)]
+        return zip(spans, self._store.sums([window.row for window in spans]), strict=True)
 
     def flush(self) -> None:
         """Store all that waits; raises StoreDownError."""
