@@ -71,17 +71,26 @@ class Attempt:
         self.reason: llm.DoneReason | None = None
         self.spoke = False
         self.said: list[str] = []
+        self._reported: llm.Tokens | None = None
         self.model = model
         self.planned = planned
         self._terms = terms
         self._grant = grant
         self._keeps = keeps
+        self._cap = cap
         self._meter = OutputMeter(model.counter, cap)
 
     @property
     def counted(self) -> llm.Tokens:
         """Return what it has used until now, counted here."""
         return llm.Tokens(input=self.planned.input_tokens, output=self._meter.tokens)
+
+    @property
+    def said_tokens(self) -> int:
+        """Return what it has used of its cap: as the provider counts it, which may be more than we do."""
+        if self._reported is not None:
+            return max(self._reported.output, self.counted.output)
+        return self._cap if self.reason == "length" else self.counted.output
 
     def deltas(self) -> Generator[str, None, None]:
         """Ask, and yield the text; raises ProviderFailure."""
@@ -128,7 +137,7 @@ class Attempt:
         )  # fmt: skip
 
     def _account(self, done: llm.Done | None) -> None:
-        reported = done.tokens if done else None
+        reported = self._reported = done.tokens if done else None
         tokens = reported or self.counted
         dollars = self._terms.tally.add(tokens, self.model.price, estimated=reported is None)
         self._terms.reservation.spend(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.errors import InputTooLong, ProviderError, ProviderFailure
 from services.events import Notice, Text
+from services.llm import Tokens
 from services.streams.ahead import Ahead
 from services.streams.use_case import Call, Context, Transform
 from tests.streams.calling import WORD, calls_of, planned, script
@@ -143,7 +144,7 @@ def test_no_more_run_at_a_time_than_may(parallel: int) -> None:
 def test_calls_side_by_side_wait_for_the_cap_that_others_may_give_back() -> None:
     """A call that wants what is reserved is made when it is free again, not cut to nothing."""
     gates = {name: Gate() for name in "abc"}
-    provider = WatchedProvider(lambda request: whole(gates[request.messages[-1].content], WORD))
+    provider = WatchedProvider(lambda request: whole(gates[request.messages[-1].content], WORD, tokens=None))
     calls, _ = calls_of(provider, cap=100)
     answers = calls.answers([planned(name, most=100) for name in "abc"])
     for name in "abc":
@@ -152,6 +153,32 @@ def test_calls_side_by_side_wait_for_the_cap_that_others_may_give_back() -> None
         gates[name].set()
     assert texts(answers) == [WORD] * 3
     assert [asked.request.max_output_tokens for asked in provider.asked] == [100, 99, 98]
+
+
+@pytest.mark.parametrize(
+    ("says", "left"),
+    [
+        (whole(WORD, tokens=Tokens(input=1, output=9)), 11),
+        (whole(WORD, tokens=Tokens(input=1, output=0)), 19),  # what was heard was said
+        (whole(WORD, tokens=Tokens(input=1, output=99)), 10),  # it had no more of the cap
+        (whole(WORD, reason="length", tokens=None), 10),
+        (whole(WORD, tokens=None), 19),
+    ],
+)
+def test_the_cap_is_used_up_as_the_provider_counts(says: Any, left: int) -> None:
+    """So that all calls together are not billed for more than the cap; ``length`` is all that it had."""
+    calls, _ = calls_of(WatchedProvider(says), cap=20)
+    list(calls.answer(planned(most=10)))
+    assert calls.terms.allowance.left == left
+
+
+@pytest.mark.parametrize(("wanted", "curbed"), [(60, False), (61, True)])
+def test_an_answer_knows_that_it_could_not_say_all(wanted: int, curbed: bool) -> None:
+    """Where others have left less of the stream's cap than its call asked for."""
+    calls, _ = calls_of(WatchedProvider(whole(*[WORD] * 40, tokens=None)), cap=100)
+    answers = calls.answers([planned(most=40), planned(most=wanted)])
+    texts(answers)
+    assert [answer.curbed for answer in answers] == [False, curbed]
 
 
 def test_a_failure_is_raised_where_its_answer_is_read() -> None:
@@ -282,7 +309,9 @@ def test_the_cap_holds_for_all_calls_together(
     cap: int, wants_and_says: list[tuple[int, int]], parallel: int, together: bool
 ) -> None:
     """Side by side or one after the other, no set of calls passes the stream's cap."""
-    says = {str(number): whole(*[WORD] * said) for number, (_, said) in enumerate(wants_and_says)}
+    says = {
+        str(number): whole(*[WORD] * said, tokens=None) for number, (_, said) in enumerate(wants_and_says)
+    }
     provider = WatchedProvider(lambda request: says[request.messages[-1].content])
     calls, _ = calls_of(provider, cap=cap, parallel=parallel)
     plans = [planned(str(number), most=wanted) for number, (wanted, _) in enumerate(wants_and_says)]
