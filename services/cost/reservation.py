@@ -91,6 +91,7 @@ class Holder(Protocol):
 class Reservation:
     """One stream's.
 
+    ``lowered_to`` is how much output its first calls may have together, where that is less than they want;
     ``short`` tells that a request could say less than it would have, for want of budget; ``alone``
     that the store was away when it was asked, ``unsure`` that it may have heard nevertheless.
     """
@@ -105,6 +106,7 @@ class Reservation:
         self.alone = False
         self.unsure = False
         self.short = False
+        self.lowered_to: int | None = None
         self.shared = False  # several streams have it: it is none of those that are counted
         self._refused = False
         self._ledger = ledger
@@ -147,9 +149,12 @@ class Reservation:
             return
         if not self.accepts(model):
             raise without_price(self.payer.in_dollars_alone)
-        answer = self._cover(self._sum(model, calls, most))
+        wanted = self._sum(model, calls, most)
+        answer = self._cover(wanted)
         if isinstance(answer, Short):
             raise self._ledger.exhausted(answer)
+        if answer < wanted.most:
+            self.lowered_to = answer
 
     def cover(self, model: Priced, calls: Sequence[tuple[int, int]], most: int) -> None:
         """Reserve for more calls at once, as far as there is budget; each looks for itself again."""

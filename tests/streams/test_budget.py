@@ -1,11 +1,13 @@
 """Budgets at work: what a stream may ask for is reserved before it asks, and settled when it ends."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from services.cost.accounts import Quota
+from services.cost.reservation import LEAST_OUTPUT
 from services.errors import ProviderError, ProviderIncomplete
 from services.llm import Request, Tokens
 from services.state.memory import MemoryStore
@@ -14,7 +16,7 @@ from services.state.sums import Kept
 from services.web.keys import new_key
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, WatchedProvider, whole
-from tests.streams.stage import Stage, joined, settle
+from tests.streams.stage import STAGE, Stage, joined, settle
 
 WORDS = [f"w{number} " for number in range(400)]
 DAY = "account:deployment:2026-01-02"
@@ -120,6 +122,30 @@ def test_a_smaller_rest_is_a_smaller_cap() -> None:
     assert 64 <= cap < 200
     assert end["usage"]["output_tokens"] == cap
     assert spent(stage).spent <= 200
+
+
+@pytest.mark.parametrize(("name", "body"), [("echo", {}), ("four", {"parts": 2, "part_tokens": 250})])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.R24
+def test_the_start_tells_the_cap_that_acts(name: str, body: dict[str, Any], shared: bool) -> None:
+    """What the budget leaves, also where several streams may have the answer; no more is said."""
+    stage = Stage(
+        says=lambda _: whole(*WORDS, tokens=None), settings={"tokens_per_day": 300},
+        use_cases=STAGE | {name: replace(STAGE[name], cache=shared)},
+    )  # fmt: skip
+    events = stage.post(name, options={"max_output_tokens": 500}, **body).events()
+    told = events[0]["limits"]["max_output_tokens"]
+    said = sum(caps(stage))
+    assert said <= told < 300
+    assert told - said < LEAST_OUTPUT  # a call that could say less is not made
+    assert (events[-1]["reason"], events[-1]["usage"]["output_tokens"]) == ("budget", said)
+
+
+def test_without_need_the_start_tells_the_callers_cap() -> None:
+    """A budget that allows all of it lowers nothing."""
+    stage = Stage(settings={"tokens_per_day": 10_000})
+    start, *_ = stage.post(options={"max_output_tokens": 500}).events()
+    assert start["limits"]["max_output_tokens"] == 500
 
 
 def test_an_answer_within_a_smaller_cap_is_whole() -> None:
