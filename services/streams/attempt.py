@@ -19,6 +19,9 @@ from services.streams.retry import Retry
 from services.streams.route import Planned, Route
 from services.telemetry.ends import STOPPED, WHOLE, Course, Request
 
+# A provider whose cap is ours ends where we cut it, and then says what it used: some milliseconds later.
+TAIL_S = 0.5
+
 
 @dataclass(kw_only=True, eq=False)
 class Terms:
@@ -103,8 +106,10 @@ class Attempt:
                 for delta in hearing.deltas(values):
                     if fits := self._take(delta):
                         yield fits
-                    if self._meter.full:  # a provider that does not heed its cap
+                    if self._meter.full:  # a provider that counts otherwise, or does not heed its cap
                         self.reason, outcome = "length", WHOLE
+                        if self._cap == self.planned.request.max_output_tokens:
+                            hearing.end(values, TAIL_S)
                         return
             self.reason, outcome = hearing.reason, WHOLE
         except ProviderFailure as failure:

@@ -1,13 +1,14 @@
 """Listening to a provider: text goes on, everything else is kept, and silence is minded."""
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
 
 from services import llm
-from services.errors import ProviderIncomplete, ProviderTimeout
+from services.errors import ProviderFailure, ProviderIncomplete, ProviderTimeout
 from services.streams.clock import Alarm, Clock
 
 
@@ -53,6 +54,17 @@ class Hearing:
                 yield value
             else:
                 self._note(value)
+
+    def end(self, values: Iterator[llm.Value], within_s: float) -> None:
+        """Wait so long for an end that is due, and for what was used; anything else is not waited for.
+
+        Whatever the provider fails of now, what was heard is enough.
+        """
+        self._alarm.restart(within_s)
+        with suppress(ProviderFailure):
+            value = next(values, None)
+            if isinstance(value, llm.Done):
+                self.done = value
 
     def close(self) -> None:
         """Stop minding."""

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.errors import InputTooLong, ProviderError, ProviderFailure
+from services.errors import InputTooLong, ProviderError, ProviderFailure, ProviderIncomplete
 from services.events import Notice, Text
-from services.llm import Tokens
+from services.llm import Done, Thinking, Tokens
 from services.streams.ahead import Ahead
+from services.streams.attempt import TAIL_S
 from services.streams.use_case import Call, Context, Transform
-from tests.streams.calling import WORD, calls_of, planned, script
+from tests.streams.calling import WORD, calls_of, one_by_one, planned, script
+from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, WatchedProvider, whole
 from tests.streams.stage import NDJSON, STAGE, Said, Stage, joined, say, settle, use_case
 
@@ -170,6 +172,60 @@ def test_the_cap_is_used_up_as_the_provider_counts(says: Any, left: int) -> None
     calls, _ = calls_of(WatchedProvider(says), cap=20)
     list(calls.answer(planned(most=10)))
     assert calls.terms.allowance.left == left
+
+
+AT_ITS_CAP = Done("length", Tokens(input=17, output=4))
+
+
+@pytest.mark.R14
+@pytest.mark.parametrize(
+    ("then", "usage"),
+    [
+        ((AT_ITS_CAP,), (17, 4, False)),
+        ((Done("stop", AT_ITS_CAP.tokens),), (17, 4, False)),
+        ((Done("length", None),), (11, 5, True)),
+        ((WORD, AT_ITS_CAP), (11, 5, True)),  # it goes on, so it is stopped
+        ((Thinking(), AT_ITS_CAP), (11, 5, True)),
+        ((ProviderError("gone"),), (11, 5, True)),
+        ((), (11, 5, True)),
+    ],
+)
+def test_a_provider_that_has_come_to_its_cap_says_what_it_used(then: Any, usage: Any) -> None:
+    """Where our count cuts its last words it is due to end: its bill is waited for, and nothing else."""
+    provider = WatchedProvider((*[WORD] * 6, *then))
+    calls, _ = calls_of(provider, cap=5)
+    reply = calls.answer(planned())
+    assert (list(reply), reply.reason) == ([WORD] * 5, "length")
+    told = calls.usage()
+    assert (told.input_tokens, told.output_tokens, told.estimated) == usage
+    assert provider.open == []
+
+
+@pytest.mark.R14
+def test_a_provider_that_is_silent_at_its_cap_is_waited_for_a_moment() -> None:
+    """The text is there before, and the end comes without the provider's."""
+    gate, clock = Gate(), FakeClock()
+    provider = WatchedProvider((*[WORD] * 6, gate, AT_ITS_CAP))
+    calls, _ = calls_of(provider, cap=5, clock=clock)
+    got: list[str] = []
+    reader = gevent.spawn(got.extend, calls.answer(planned()))
+    gate.reached.wait()
+    clock.advance(TAIL_S - 0.01)
+    settle()
+    assert not reader.dead
+    clock.advance(0.01)
+    reader.get()
+    assert (calls.usage().output_tokens, calls.usage().estimated, provider.closed_early) == (5, True, [False])
+
+
+def test_an_answer_that_may_say_less_than_was_asked_for_is_cut_at_once() -> None:
+    """One that goes on where another broke off was asked for more: no end is due."""
+    broken = (WORD, WORD, ProviderIncomplete("cut", retryable=True))
+    provider = WatchedProvider(one_by_one(broken, (*[WORD] * 9, AT_ITS_CAP)))
+    calls, _ = calls_of(provider, cap=10, recovers=True)
+    assert "".join(calls.answer(planned(most=10))) == WORD * 8
+    assert [asked.request.max_output_tokens for asked in provider.asked] == [10, 10]
+    assert (provider.closed_early, calls.usage().output_tokens) == ([False, True], 10)
 
 
 @pytest.mark.parametrize(("wanted", "curbed"), [(60, False), (61, True)])
