@@ -1,5 +1,6 @@
 """Calls to the provider: one alone, and several side by side under one cap."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import gevent
@@ -8,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InputTooLong, ProviderError, ProviderFailure, ProviderIncomplete
-from services.events import Notice, Text
+from services.events import Notice, Text, Usage
 from services.llm import Done, Thinking, Tokens
-from services.streams.ahead import Ahead
 from services.streams.attempt import TAIL_S
+from services.streams.known import Before, Said
 from services.streams.use_case import Call, Context, Transform
 from tests.streams.calling import WORD, calls_of, one_by_one, planned, script
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, WatchedProvider, whole
-from tests.streams.stage import NDJSON, STAGE, Said, Stage, joined, say, settle, use_case
+from tests.streams.stage import NDJSON, STAGE, Stage, joined, say, settle, use_case
+from tests.streams.stage import Said as Asks
 
 
 def test_a_call_is_made_when_its_first_delta_is_asked_for() -> None:
@@ -110,7 +112,7 @@ def test_a_stream_closes_all_that_is_open() -> None:
 # Several at once
 
 
-def texts(answers: tuple[Ahead, ...]) -> list[str]:
+def texts(answers: Iterable[Iterable[str]]) -> list[str]:
     return ["".join(answer) for answer in answers]
 
 
@@ -237,6 +239,18 @@ def test_an_answer_knows_that_it_could_not_say_all(wanted: int, curbed: bool) ->
     assert [answer.curbed for answer in answers] == [False, curbed]
 
 
+def test_that_an_answer_was_curbed_is_known_elsewhere() -> None:
+    """Another process gives the transform the same answer: it would else show another text."""
+    calls, _ = calls_of(WatchedProvider((WORD, AT_ITS_CAP)), cap=4, recovers=True)
+    texts([calls.answer(planned(most=9))])
+    known = calls.answered()
+    assert known == (Said(WORD, "length", curbed=True),)
+    later, _ = calls_of(WatchedProvider(()), cap=4)
+    later.before = Before(used=Usage(), answers=known)
+    again = later.answer(planned(most=9))
+    assert (texts([again]), again.reason, again.curbed) == ([WORD], "length", True)
+
+
 def test_a_failure_is_raised_where_its_answer_is_read() -> None:
     """What came before it, and the answers before it, are whole."""
     failure = ProviderError("no")
@@ -307,7 +321,7 @@ def test_an_answer_closed_while_it_waits_is_never_asked_for() -> None:
 def test_a_use_case_that_stops_early_starts_no_more_calls() -> None:
     """What waits when the transform ends is never sent; what runs is closed."""
 
-    def hasty(given: Said, _context: Context) -> Transform:
+    def hasty(given: Asks, _context: Context) -> Transform:
         first, *_ = yield tuple(Call(variables=say(given, part), max_output_tokens=9) for part in range(4))
         for delta in first:
             yield Text(text=delta)
