@@ -39,6 +39,7 @@ from services.streams.drain import Drain
 from services.streams.handover import let_go_later, lose
 from services.streams.levels import Levels
 from services.streams.models import Model, Models
+from services.streams.priced import require_prices, warn_of_keys
 from services.streams.registry import Streams
 from services.streams.resources import Resources, bounds
 from services.streams.retry import Retry, RetryBudget
@@ -106,6 +107,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     fixed = parse_keys(settings.keys, scopes=use_cases)
     clock = clock or GeventClock()
     models = _models(settings, provider, fall_backs, clock)
+    require_prices(models, _quota(settings))
     again = folder.has_served(settings.metrics_folder)
     chosen = choose(settings, again=again) if store is None else Chosen(store=store, shared=shared)
     log.info(chosen.told)
@@ -114,6 +116,7 @@ def create_app(  # noqa: PLR0913 - the seams, each with its default
     forgotten = Forgotten(store, now=clock.now, kept_s=settings.token_s)
     keys = _keys(fixed, settings, store, clock, signing, forgotten)
     _check_keys(settings, keys, forgotten, again=again)
+    warn_of_keys(models, keys.quotas)
     core = _core(
         settings, models, use_cases, prompting.load(prompts), clock, chosen, traces or traces_of(settings)
     )
@@ -247,14 +250,17 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
     return core
 
 
+def _quota(settings: Settings) -> Quota:
+    return Quota(usd_day=settings.usd_per_day, tokens_day=settings.tokens_per_day)
+
+
 def _ledger(settings: Settings, clock: Clock, store: Store, *, alone: bool) -> Ledger:
-    quota = Quota(usd_day=settings.usd_per_day, tokens_day=settings.tokens_per_day)
     return Ledger(
         store,
         now=clock.now,
         monotonic=clock.monotonic,
         sleep=clock.sleep,
-        deployment=Account("deployment", quota),
+        deployment=Account("deployment", _quota(settings)),
         keeps_on=alone or settings.quotas_open,  # who is alone counts right alone
         kept_s=settings.usage_days * DAY_S,
         call_s=settings.store_call_s,

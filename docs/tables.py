@@ -4,13 +4,16 @@ import re
 import sys
 from pathlib import Path
 
+from services import prompting
 from services.errors import GlossError
 from services.events import type_of
+from services.prompting import Caps
 from services.settings import Settings
 from services.telemetry.names import DECLARED
 from services.use_cases import USE_CASES
 
 README = Path(__file__).parents[1] / "README.md"
+PROMPTS = README.with_name("prompts")
 OPERATIONS = Path(__file__).parent / "operations" / "README.md"
 
 
@@ -42,6 +45,26 @@ def use_cases_table() -> str:
     return "\n".join(rows)
 
 
+def caps_table() -> str:
+    """Return one row per use case: what one stream may weigh, where the environment names no limit."""
+    rows = ["| use case | tokens of input | of output | seconds |", "|---|---|---|---|"]
+    prompts = prompting.load(PROMPTS)
+    for name in USE_CASES:
+        caps = prompts[name].caps
+        output = f"{_cap(caps, 'max_output_tokens')}"
+        if caps.output_per_input:
+            output = f"{caps.output_per_input:g} × the input, at least {output}"
+        weighs = _cap(caps, "max_input_tokens"), output, _cap(caps, "deadline_s")
+        rows.append(f"| `{name}` | {' | '.join(weighs)} |")
+    return "\n".join(rows)
+
+
+def _cap(caps: Caps, name: str) -> str:
+    """Return a cap of a prompt file, or the setting's default where it has none."""
+    named = getattr(caps, name)
+    return f"{Settings.model_fields[name].default if named is None else named:,.15g}"
+
+
 def metrics_table() -> str:
     """Return one row per figure: name, kind, labels, what it tells."""
     rows = ["| figure | kind | labels | |", "|---|---|---|---|"]
@@ -55,6 +78,7 @@ TABLES = {
     "settings": settings_table,
     "problems": problems_table,
     "use-cases": use_cases_table,
+    "caps": caps_table,
     "metrics": metrics_table,
 }
 

@@ -57,13 +57,16 @@ class GlossError(Exception):
     def __init__(self, detail: str = "", **members: object) -> None:
         """Keep the detail; members whose value is None are left out of the problem.
 
-        ``retry_after_s`` is ``come_back_s`` unless the one who raises it knows better.
+        ``retry_after_s`` is ``come_back_s`` unless the one who raises it knows better, and in whole
+        seconds, as ``Retry-After`` says it.
         """
         super().__init__(detail or self.title)
         self.detail = detail
         self.members = {name: value for name, value in members.items() if value is not None}
         if self.come_back_s is not None:
             self.members.setdefault("retry_after_s", self.come_back_s)
+        if "retry_after_s" in self.members:
+            self.members["retry_after_s"] = _whole_seconds(self.members["retry_after_s"])
 
     def problem(self, instance: str | None = None) -> dict[str, Any]:
         """Return the RFC 9457 object: the only way an error body is made."""
@@ -103,8 +106,13 @@ def of_problem(problem: Mapping[str, Any]) -> GlossError:
 
 def retry_after(problem: Mapping[str, object]) -> str | None:
     """Return the ``Retry-After`` that goes with a problem: whole seconds, and never at once."""
-    seconds = problem.get("retry_after_s")
-    return str(max(1, math.ceil(seconds))) if isinstance(seconds, int | float) else None
+    seconds = _whole_seconds(problem.get("retry_after_s"))
+    return str(seconds) if isinstance(seconds, int) else None
+
+
+def _whole_seconds(seconds: object) -> object:
+    """Return what ``Retry-After`` can say: RFC 9110, 10.2.3, knows no parts of a second."""
+    return max(1, math.ceil(seconds)) if isinstance(seconds, int | float) else seconds
 
 
 class MalformedBody(GlossError):
@@ -299,9 +307,9 @@ class BudgetExhausted(GlossError):
     title = "The budget is used up"
     meaning = (
         "What the answer could cost at most does not fit into what is left for this minute, day or month. "
-        "Ask for less (`options.max_output_tokens`), or come back after `retry_after_s`."
+        "Ask for less (`options.max_output_tokens`), or come back after `retry_after_s`; without that member "
+        "waiting does not help."
     )
-    come_back_s = 60
 
 
 class HeadTooLarge(GlossError):

@@ -7,6 +7,7 @@ import pytest
 
 from docs.tables import OPERATIONS, README, filled
 from services import prompting
+from services.streams.use_case import Options
 from services.use_cases import USE_CASES
 from tests.use_cases.drive import drive
 
@@ -51,3 +52,10 @@ def test_every_local_link_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
     local = [link for link in links if not link.startswith("http")]
     assert [link for link in local if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("option", Options.model_fields)
+def test_every_option_stands_in_the_readme(option: str) -> None:
+    """In the one list of what every request takes."""
+    [listed] = re.findall(r"^Every request takes `options`: .*$", TEXT, re.MULTILINE)
+    assert f"`{option}`" in listed

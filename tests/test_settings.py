@@ -14,6 +14,7 @@ from app import HERE
 from services.settings import Settings
 
 PLANTED = "planted-value"
+READ = "from services.settings import read; read()"
 
 
 def from_file(folder: Path, **lines: str) -> Settings:
@@ -35,6 +36,14 @@ def told(folder: Path, code: str, **environ: str) -> subprocess.CompletedProcess
         check=False,
         timeout=60,
     )
+
+
+def started_with(folder: Path, where: str, variable: str, value: str) -> subprocess.CompletedProcess[str]:
+    """Read the settings with one variable, of the environment or of ``.env``."""
+    if where == "environment":
+        return told(folder, READ, **{variable: value})
+    (folder / ".env").write_text(f"{variable}={value}\n")
+    return told(folder, READ)
 
 
 def test_every_setting_says_what_it_is_for() -> None:
@@ -158,7 +167,7 @@ def test_a_wrong_fall_back_is_named_by_its_position(tmp_path: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("code", ["from services.settings import read; read()", "from app import app"])
+@pytest.mark.parametrize("code", [READ, "from app import app"])
 def test_a_wrong_setting_is_named_and_not_repeated(tmp_path: Path, code: str) -> None:
     """The process ends with the variable and the rule; the value may be a secret in the wrong place."""
     run = told(tmp_path, code, PORT=PLANTED, GLOSS_ATTEMPTS="99")
@@ -174,3 +183,41 @@ def test_limits_hold_for_what_is_made_in_python_too() -> None:
     wrong: dict[str, Any] = {"max_streams": 0}
     with pytest.raises(ValidationError):
         Settings(_env_file=None, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("variable", "instead"),
+    [("GLOSS_MODLE", "GLOSS_MODEL"), ("GLOSS_USD_DAY", "GLOSS_USD_PER_DAY"),
+     ("gloss_prices_file", "GLOSS_PRICES"),
+     ("GLOSS_REDIS_URL", "REDIS_URL"), ("GLOSS_PORT", "PORT"), ("GLOSS_TOKENS_DAY", "GLOSS_TOKENS_PER_DAY")],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_misspelt_setting_is_refused(tmp_path: Path, where: str, variable: str, instead: str) -> None:
+    """A limit whose name is wrong would limit nothing: the start says so, and which name is nearest."""
+    run = started_with(tmp_path, where, variable, PLANTED)
+    assert run.returncode == 1
+    assert (
+        f"{variable.upper()}: there is no such setting. Is it {instead}? Rename it or unset it" in run.stderr
+    )
+    assert PLANTED not in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_what_resembles_no_setting_is_refused_too(tmp_path: Path) -> None:
+    """With no guess at what was meant, and beside what else is wrong."""
+    run = told(tmp_path, READ, GLOSS_XYZZY="1", PORT=PLANTED)
+    assert "GLOSS_XYZZY: there is no such setting. Unset it; README.md lists all" in run.stderr
+    assert "PORT: " in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("GLOSS_MODLE", ""), ("GLOSS_KEY", "gloss_a_b"), ("GLOSSY", "1"), ("GLOSS_PORT", "tcp://10.0.0.7:8000"),
+     ("GLOSS_SERVICE_HOST", "10.0.0.7"), ("GLOSS_SERVICE_PORT", "80"), ("GLOSS_SERVICE_PORT_HTTP", "80"),
+     ("GLOSS_PORT_8000_TCP", "tcp://10.0.0.7:8000"), ("GLOSS_PORT_8000_TCP_ADDR", "10.0.0.7"),
+     ("GLOSS_WEB_SERVICE_HOST", "10.0.0.7"), ("GLOSS_WEB_PORT", "tcp://10.0.0.7:80")],
+)  # fmt: skip
+def test_what_others_set_is_let_be(tmp_path: Path, variable: str, value: str) -> None:
+    """What is empty, a caller's key in the same shell, what Kubernetes says of a service gloss."""
+    run = told(tmp_path, READ, **{variable: value})
+    assert (run.returncode, run.stderr) == (0, "")

@@ -23,6 +23,13 @@ class Quota:
     usd_month: Decimal | None = None
     usd_ever: Decimal | None = None
 
+    @property
+    def in_dollars_alone(self) -> bool:
+        """Tell whether only a model with a price can be held to it."""
+        in_dollars = (self.usd_day, self.usd_month, self.usd_ever)
+        in_tokens = (self.tokens_minute, self.tokens_day, self.tokens_month, self.tokens_ever)
+        return any(one is not None for one in in_dollars) and all(one is None for one in in_tokens)
+
 
 @dataclass(frozen=True)
 class Account:

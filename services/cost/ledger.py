@@ -10,7 +10,7 @@ used in full: its process died, and nobody knows what the provider did.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import gevent
@@ -22,7 +22,8 @@ from services.cost.asking import Asking
 from services.cost.batches import Batch, Later, all_used
 from services.cost.history import LOST, filed_if_lost
 from services.cost.paying import Label, Payer, State
-from services.cost.reservation import Grant, Reservation, Wanted, exhausted
+from services.cost.refusals import Short, exhausted
+from services.cost.reservation import Grant, Reservation, Wanted
 from services.cost.standing import Standing
 from services.cost.tally import Price
 from services.cost.windows import AFTER_S, Window, day_and_month, windows
@@ -30,7 +31,7 @@ from services.errors import GlossError, Overloaded
 from services.llm import Tokens
 from services.state.memory_sums import MemorySums
 from services.state.store import Store, StoreDownError
-from services.state.sums import NOTHING, Hold, Kept, Refusal, Settlement, Sum, Used
+from services.state.sums import NOTHING, Hold, Kept, Refusal, Settlement, Sum, Used, amount
 from services.telemetry import log_failure
 
 log = logging.getLogger("gloss.ledger")
@@ -111,7 +112,7 @@ class Ledger:
         """Return the reservation of a stream that another process has begun."""
         return Reservation(self, name, state)
 
-    def hold(self, reservation: Reservation, wanted: Wanted) -> int | tuple[Window, Refusal]:
+    def hold(self, reservation: Reservation, wanted: Wanted) -> int | Short:
         """Reserve in all accounts or in none; return how much output, or what stands against it.
 
         Raises Overloaded where the store is away, and a stream of somebody with limits cannot begin.
@@ -131,7 +132,11 @@ class Ledger:
             answer = self._hold_alone(reservation, hold)
         else:
             reservation.held = reservation.held or not isinstance(answer, Refusal)
-        return (pairs[answer.place][0], answer) if isinstance(answer, Refusal) else answer
+        if not isinstance(answer, Refusal):
+            return answer
+        window, against = pairs[answer.place]
+        needed = amount(against, wanted.least)
+        return Short(window, needed, against.most, answer.spent, answer.held)
 
     def _hold_alone(self, reservation: Reservation, hold: Hold) -> int | Refusal:
         """Count here while the store is away; what runs already goes on in any case."""
@@ -189,16 +194,18 @@ class Ledger:
         reservation.spend(nothing, model, tokens, price(tokens), reported=False)
         self.settle(reservation, LOST)
 
-    def exhausted(self, window: Window, refusal: Refusal) -> GlossError:
+    def exhausted(self, short: Short) -> GlossError:
         """Return the problem of a budget that does not allow a request."""
-        return exhausted(window, refusal, self._now().timestamp())
+        return exhausted(short, self._now().timestamp())
 
     def standing(self, account: Account) -> list[Standing]:
         """Return how an account stands today and this month; raises StoreDownError."""
+        return [Standing.of(*found) for found in self.rows(day_and_month(account, self._now()))]
+
+    def rows(self, spans: Sequence[Window]) -> Iterator[tuple[Window, Mapping[str, Kept]]]:
+        """Return the sums of these windows, with all that waits here; raises StoreDownError."""
         self.flush()
-        spans = day_and_month(account, self._now())
-        rows = self._store.sums([window.row for window in spans])
-        return [Standing.of(window, row) for window, row in zip(spans, rows, strict=True)]
+        return zip(spans, self._store.sums([window.row for window in spans]), strict=True)
 
     def forget(self, account: str) -> None:
         """Keep no figures of an account; what others paid with it stays theirs. Raises StoreDownError."""

@@ -36,6 +36,16 @@ class Payer(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
         in_dollars = {window.account for window in windows if window.nano_usd is not None}
         return cls(label, windows, limited=bool(in_tokens | in_dollars), priced=bool(in_dollars - in_tokens))
 
+    @property
+    def in_dollars_alone(self) -> Window:
+        """Return the first window that needs prices; there is one where it is ``priced``."""
+        in_tokens = {window.account for window in self.windows if window.tokens is not None}
+        return next(
+            window
+            for window in self.windows
+            if window.nano_usd is not None and window.account not in in_tokens
+        )
+
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was used of one model; ``unpriced`` are requests whose price is not known."""

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 
 from genai_prices import Usage, calc_price
+from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import PriceCalculation
 
 from services.cost.tally import Price
@@ -57,6 +58,10 @@ class Prices:
         rate = self.own.get(model)
         return rate.cost if rate else partial(price_usd, model, base_url=base_url)
 
+    def any_at(self, base_url: str | None) -> bool:
+        """Tell whether a model there may have a price; which one it is, is not known yet."""
+        return bool(self.own) or _is_listed(base_url or OPENAI)
+
 
 def price_usd(model: str, tokens: Tokens, *, base_url: str | None = None) -> Decimal | None:
     """Return dollars, exactly; None where the price is not known."""
@@ -89,6 +94,14 @@ def context_window(model: str, *, base_url: str | None = None) -> int | None:
 def warm() -> None:
     """Load the table now (a fifth of a second), so that no request has to wait for it."""
     _looked_up("", None)
+
+
+def _is_listed(base_url: str) -> bool:
+    try:
+        get_snapshot().find_provider(None, None, base_url)
+    except LookupError:
+        return False
+    return True
 
 
 @lru_cache(MOST_MODELS)

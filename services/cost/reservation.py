@@ -17,15 +17,14 @@ from typing import NamedTuple, Protocol
 from gevent.lock import RLock
 
 from services.cost.paying import Spent, State
+from services.cost.refusals import Short, without_price
 from services.cost.tally import Price
-from services.cost.windows import NANO, Window, nano_usd
-from services.errors import BudgetExhausted, Forbidden, GlossError
+from services.cost.windows import NANO, nano_usd
+from services.errors import GlossError
 from services.llm import Tokens
-from services.state.sums import Refusal
 
 LEAST_OUTPUT = 64  # tokens; below this an answer is no answer: it is refused rather than begun
 MANY = 1_000_000
-BACK_SOON_S = 5.0  # what running streams hold, they mostly give back within
 
 
 class Priced(Protocol):
@@ -38,6 +37,10 @@ class Priced(Protocol):
     @property
     def price(self) -> Price:
         """Return what gives the price of a use."""
+
+    @property
+    def has_price(self) -> bool:
+        """Tell whether it is known."""
 
     def at_most(self, input_tokens: int) -> int:
         """Return what a prompt that we count so may weigh there."""
@@ -75,10 +78,10 @@ class Wanted(NamedTuple):
 class Holder(Protocol):
     """The ledger, as its reservations know it."""
 
-    def hold(self, reservation: "Reservation", wanted: Wanted) -> int | tuple[Window, Refusal]:
+    def hold(self, reservation: "Reservation", wanted: Wanted) -> int | Short:
         """Reserve in all accounts or in none; return how many tokens of output, or what stands against it."""
 
-    def exhausted(self, window: Window, refusal: Refusal) -> GlossError:
+    def exhausted(self, short: Short) -> GlossError:
         """Return the problem of a budget that does not allow a request."""
 
     def settle(self, reservation: "Reservation", ended: str) -> None:
@@ -88,6 +91,7 @@ class Holder(Protocol):
 class Reservation:
     """One stream's.
 
+    ``lowered_to`` is how much output its first calls may have together, where that is less than they want;
     ``short`` tells that a request could say less than it would have, for want of budget; ``alone``
     that the store was away when it was asked, ``unsure`` that it may have heard nevertheless.
     """
@@ -102,6 +106,7 @@ class Reservation:
         self.alone = False
         self.unsure = False
         self.short = False
+        self.lowered_to: int | None = None
         self.shared = False  # several streams have it: it is none of those that are counted
         self._refused = False
         self._ledger = ledger
@@ -121,7 +126,7 @@ class Reservation:
 
     def accepts(self, model: Priced) -> bool:
         """Tell whether this model may be asked: not without a price where a limit is money alone."""
-        return not self.payer.priced or model.price(Tokens(input=1, output=1)) is not None
+        return not self.payer.priced or model.has_price
 
     def ask(self, model: Priced, input_tokens: int) -> Ask:
         """Return what a request to this model would cost at most; no money where no price is known."""
@@ -143,10 +148,13 @@ class Reservation:
         if not self.payer.limited or not calls:
             return
         if not self.accepts(model):
-            raise Forbidden("The budget is in dollars, and the price of this model is not known here.")
-        answer = self._cover(self._sum(model, calls, most))
-        if isinstance(answer, tuple):
-            raise self._ledger.exhausted(*answer)
+            raise without_price(self.payer.in_dollars_alone)
+        wanted = self._sum(model, calls, most)
+        answer = self._cover(wanted)
+        if isinstance(answer, Short):
+            raise self._ledger.exhausted(answer)
+        if answer < wanted.most:
+            self.lowered_to = answer
 
     def cover(self, model: Priced, calls: Sequence[tuple[int, int]], most: int) -> None:
         """Reserve for more calls at once, as far as there is budget; each looks for itself again."""
@@ -164,7 +172,7 @@ class Reservation:
             if (
                 fits < cap and not self._refused
             ):  # asked once more for each of 500 calls it would say the same
-                self._refused = isinstance(self._cover(Wanted(*ask, least, cap)), tuple)
+                self._refused = isinstance(self._cover(Wanted(*ask, least, cap)), Short)
                 fits = self._fits(ask, cap)
             if fits < least:
                 self.short = True
@@ -206,7 +214,7 @@ class Reservation:
             output,
         )
 
-    def _cover(self, wanted: Wanted) -> int | tuple[Window, Refusal]:
+    def _cover(self, wanted: Wanted) -> int | Short:
         """Have what is wanted, of which some may be there already."""
         missing = wanted._replace(
             tokens=wanted.tokens - self._tokens, nano_usd=wanted.nano_usd - self._nano_usd
@@ -233,15 +241,3 @@ class Reservation:
     def _give(self, tokens: int, nano: int) -> None:
         self._tokens += tokens
         self._nano_usd += nano
-
-
-def exhausted(window: Window, refusal: Refusal, now: float) -> GlossError:
-    """Return the problem of a budget that does not allow a request, and when to come back."""
-    left_s = max(0.0, window.ends_at - now)
-    back_s = min(BACK_SOON_S, left_s) if refusal.held else left_s
-    span = "" if window.span == "ever" else f" for this {window.span}"
-    held = ", or held by streams that run" if refusal.held else ""
-    return BudgetExhausted(
-        f"The budget of {window.whose}{span} is used up, or does not allow one more answer{held}.",
-        retry_after_s=back_s,
-    )

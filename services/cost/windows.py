@@ -16,6 +16,7 @@ NANO = 10**9
 TOKENS, USD, UNPRICED = "tokens", "usd", "unpriced"
 # A sum outlives its time by so much: streams that began in it are still to be settled.
 AFTER_S = 86_400.0
+EVER = "ever"
 EVER_S = 400 * 86_400.0  # after its last use
 WHOSE = {"deployment": "this service", "key": "this key", "subject": "this user", "token": "this token"}
 
@@ -85,7 +86,7 @@ def _of(account: Account, now: datetime) -> Iterator[Window]:
         yield _window(account, "minute", now, f"{now:%Y-%m-%dT%H:%M}", ends, quota.tokens_minute, None)
     if _ends(quota):
         ends = now + timedelta(days=1)  # nobody knows when there will be more
-        yield _window(account, "ever", now, "ever", ends, quota.tokens_ever, quota.usd_ever, kept_s=EVER_S)
+        yield _window(account, EVER, now, EVER, ends, quota.tokens_ever, quota.usd_ever, kept_s=EVER_S)
 
 
 def _ends(quota: Quota) -> bool:

@@ -63,6 +63,7 @@ def run(settings: Settings, running: ExitStack) -> str:
 
 def start_model(settings: Settings, running: ExitStack) -> tuple[Child, dict[str, str]]:
     """Start the embedded model; returns its process and what the service must know of it."""
+    embedded.need_limit(settings)
     embedded.need_runtime()
     name, path = embedded.model_file(settings)
     log, key = embedded.models_folder(settings).with_name("model-server.log"), embedded.new_key()

@@ -75,6 +75,16 @@ def models_folder(settings: Settings) -> Path:
     return cache.folder(settings.cache_home, cache.home(), Path.cwd()) / "models"
 
 
+def need_limit(settings: Settings) -> None:
+    """Raise ``Refusal`` for a limit that the service could not keep, before anything is fetched for it."""
+    alone = settings.usd_per_day is not None and settings.tokens_per_day is None
+    if alone and settings.prices is None:
+        raise Refusal(
+            "GLOSS_USD_PER_DAY limits dollars, and the embedded model has no price: all that is asked of it "
+            "would be refused. Set GLOSS_TOKENS_PER_DAY instead."
+        )
+
+
 def need_runtime() -> None:
     """Install the model's runtime where it is missing; raises ``Refusal`` where it cannot run."""
     why = machine.lacks()

@@ -6,8 +6,7 @@ from datetime import datetime
 from services.settings import Settings
 from services.state.store import Store
 from services.web import stored_keys
-from services.web.entries import LIMITS, Entry
-from services.web.keys import parse_keys
+from services.web.entries import LIMITS, Entry, parse_keys
 
 HEAD = ("ID", "NAME", "OPENS", "LIMITS", "STATE (UTC)", "LAST USE (UTC)")
 

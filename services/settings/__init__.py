@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.settings.declare import Secrets, SettingsError, Words, by_comma, by_space, setting
+from services.settings.names import unknown
 
 __all__ = ["DEFAULT_MODEL", "LOOPBACK_NAMES", "MIB", "Settings", "SettingsError", "read"]
 
@@ -39,10 +40,7 @@ class Settings(BaseSettings):
     )
     port: int = setting(8000, "PORT", "gunicorn's own default; Heroku sets it.", ge=0, le=65535)
     web_concurrency: int = setting(
-        1,
-        "WEB_CONCURRENCY",
-        "Workers with Redis; without, one runs: the store is its own.",
-        ge=1,
+        1, "WEB_CONCURRENCY", "Workers with Redis; without, one runs: the store is its own.", ge=1
     )
     trusted_hosts: Words = setting(
         (),
@@ -235,11 +233,7 @@ class Settings(BaseSettings):
         ge=1024,
     )
     body_s: float = setting(
-        10,
-        "GLOSS_BODY_S",
-        "A body that trickles in longer holds a connection for nothing.",
-        unit="s",
-        gt=0,
+        10, "GLOSS_BODY_S", "A body that trickles in longer holds a connection for nothing.", unit="s", gt=0
     )
     max_input_tokens: int = setting(
         16_000,
@@ -338,8 +332,7 @@ class Settings(BaseSettings):
         unit="s", gt=0,
     )  # fmt: skip
     json_s: float = setting(
-        25, "GLOSS_JSON_S",
-        "An answer in one piece ends by then: Heroku's router gives up at 30.",
+        25, "GLOSS_JSON_S", "An answer in one piece ends by then: Heroku's router gives up at 30.",
         unit="s", gt=0,
     )  # fmt: skip
     retention_s: float = setting(
@@ -392,8 +385,11 @@ class Settings(BaseSettings):
 
 def read() -> Settings:
     """Read the environment and ``.env``; raises SystemExit naming what is wrong, never its value."""
+    wrong, settings = unknown(Settings), None
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise SystemExit("Settings that are not right:\n  " + "\n  ".join(wrong)) from None
+        wrong += [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+    if settings is None or wrong:
+        raise SystemExit("Settings that are not right:\n  " + "\n  ".join(wrong))
+    return settings

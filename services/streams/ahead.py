@@ -18,6 +18,7 @@ class Reading(Protocol):
     """An answer that is read from its provider by whoever iterates it (``calls.Reply``)."""
 
     reason: llm.DoneReason | None
+    curbed: bool
     wanted: int
 
     def __iter__(self) -> Iterator[str]: ...
@@ -49,6 +50,11 @@ class Ahead:
         """Begin to read; ``ended`` is called from the hub, also after a kill before the start."""
         self.greenlet = gevent.spawn(self._fill)
         self.greenlet.link(ended)
+
+    @property
+    def curbed(self) -> bool:
+        """Tell whether it could say less than was asked for."""
+        return self.reply.curbed
 
     def close(self) -> None:
         """Close the provider; waits until it is closed."""

@@ -19,6 +19,9 @@ from services.streams.retry import Retry
 from services.streams.route import Planned, Route
 from services.telemetry.ends import STOPPED, WHOLE, Course, Request
 
+# A provider whose cap is ours ends where we cut it, and then says what it used: some milliseconds later.
+TAIL_S = 0.5
+
 
 @dataclass(kw_only=True, eq=False)
 class Terms:
@@ -72,17 +75,26 @@ class Attempt:
         self.reason: llm.DoneReason | None = None
         self.spoke = False
         self.said: list[str] = []
+        self._reported: llm.Tokens | None = None
         self.model = model
         self.planned = planned
         self._terms = terms
         self._grant = grant
         self._keeps = keeps
+        self._cap = cap
         self._meter = OutputMeter(model.counter, cap)
 
     @property
     def counted(self) -> llm.Tokens:
         """Return what it has used until now, counted here."""
         return llm.Tokens(input=self.planned.input_tokens, output=self._meter.tokens)
+
+    @property
+    def said_tokens(self) -> int:
+        """Return what it has used of its cap: as the provider counts it, which may be more than we do."""
+        if self._reported is not None:
+            return max(self._reported.output, self.counted.output)
+        return self._cap if self.reason == "length" else self.counted.output
 
     def deltas(self) -> Generator[str, None, None]:
         """Ask, and yield the text; raises ProviderFailure."""
@@ -103,8 +115,10 @@ class Attempt:
                         if self._keeps:
                             self.said.append(fits)
                         yield fits
-                    if meter.full:  # a provider that does not heed its cap
+                    if meter.full:  # a provider that counts otherwise, or does not heed its cap
                         self.reason, outcome = "length", WHOLE
+                        if self._cap == self.planned.request.max_output_tokens:
+                            hearing.end(values, TAIL_S)
                         return
             self.reason, outcome = hearing.reason, WHOLE
         except ProviderFailure as failure:
@@ -130,7 +144,7 @@ class Attempt:
         )  # fmt: skip
 
     def _account(self, done: llm.Done | None) -> None:
-        reported = done.tokens if done else None
+        reported = self._reported = done.tokens if done else None
         tokens = reported or self.counted
         dollars = self._terms.tally.add(tokens, self.model.price, estimated=reported is None)
         self._terms.reservation.spend(

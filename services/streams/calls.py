@@ -78,7 +78,8 @@ class Calls:
     def answered(self) -> tuple[Said | None, ...]:
         """Return the whole answers so far, in the order of the calls; None for those that are not whole."""
         return self.lent() or tuple(
-            Said(one.said, one.reason) if one.said is not None and one.reason else None for one in self.asked
+            Said(one.said, one.reason, one.curbed) if one.said is not None and one.reason else None
+            for one in self.asked
         )
 
     def close(self) -> None:

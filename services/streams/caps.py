@@ -5,6 +5,8 @@ The caller may ask for less, never for more: a larger number is refused, not cli
 
 from typing import TypeVar
 
+import msgspec
+
 from services.errors import InvalidInput
 from services.events import Limits
 from services.prompting import Caps
@@ -44,6 +46,13 @@ def agreed(server: Limits, options: Options) -> Limits:
         max_output_tokens=options.max_output_tokens or server.max_output_tokens,
         deadline_s=options.deadline_s or server.deadline_s,
     )
+
+
+def lowered(limits: Limits, most: int | None) -> Limits:
+    """Return the limits with no more output than this; None lowers nothing."""
+    if most is None or most >= limits.max_output_tokens:
+        return limits
+    return msgspec.structs.replace(limits, max_output_tokens=most)
 
 
 def _chosen(settings: Settings, name: str, in_prompt: Number | None) -> Number:

@@ -1,13 +1,14 @@
 """Listening to a provider: what is no text is kept, and silence is minded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
 
 from services import llm
-from services.errors import ProviderIncomplete, ProviderTimeout
+from services.errors import ProviderFailure, ProviderIncomplete, ProviderTimeout
 from services.streams.clock import Alarm, Clock
 
 
@@ -48,6 +49,17 @@ class Hearing:
         """Note the first text: the silence between two has another limit."""
         self.spoke = True
         self._alarm.restart(self._between_s)
+
+    def end(self, values: Iterator[llm.Value], within_s: float) -> None:
+        """Wait so long for an end that is due, and for what was used; anything else is not waited for.
+
+        Whatever the provider fails of now, what was heard is enough.
+        """
+        self._alarm.restart(within_s)
+        with suppress(ProviderFailure):
+            value = next(values, None)
+            if isinstance(value, llm.Done):
+                self.done = value
 
     def close(self) -> None:
         """Stop minding."""

@@ -13,10 +13,11 @@ from services.streams.allowance import Allowance
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A whole answer to one call, and why it ended."""
+    """A whole answer to one call, why it ended, and whether it could say less than was asked for."""
 
     text: str
     reason: llm.DoneReason
+    curbed: bool = False
 
 
 class Before(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,7 @@ class Known:
     def __init__(self, said: Said, tokens: int, allowance: Allowance) -> None:
         self.reason: llm.DoneReason | None = None
         self.said: str | None = said.text
+        self.curbed = said.curbed
         self.wanted = tokens
         self._answer = said
         self._allowance: Allowance | None = allowance

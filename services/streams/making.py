@@ -16,6 +16,7 @@ from services.streams.allowance import Allowance
 from services.streams.attempt import Terms
 from services.streams.calls import Calls
 from services.streams.capacity import Place
+from services.streams.caps import lowered
 from services.streams.core import Core
 from services.streams.hearing import Silences
 from services.streams.known import Before
@@ -121,7 +122,7 @@ class Making:
             model=self.stream.model,
             prompt=core.prompts[self.use_case.name].label,
             input_tokens=self.input_tokens,
-            limits=self.limits,
+            limits=lowered(self.limits, self.reservation.lowered_to),
             created=core.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             session=session.id if session else None,
             turn=session.next_turn if session else None,

@@ -20,6 +20,9 @@ FOREIGN_MARGIN = 1.1
 TABLE = Prices()
 # Health checks come every few seconds; the provider need not hear of each.
 ASKED_EVERY_S = 10
+ONE_EACH = llm.Tokens(input=1, output=1)
+PATTERN = frozenset("*?[")
+FIRST_LISTED = "the first model of OPENAI_BASE_URL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,11 @@ class Model:
     def counter(self) -> Counter:
         """Return what counts in this model's vocabulary."""
         return counter_of(self.name)
+
+    @property
+    def has_price(self) -> bool:
+        """Tell whether a use of it can be counted in dollars."""
+        return self.price(ONE_EACH) is not None
 
     @property
     def compact(self) -> bool:
@@ -138,6 +146,19 @@ class Models:
             window=self.settings.context_window,
             prices=self.prices,
         )
+
+    @property
+    def without_price(self) -> list[str]:
+        """Return those models of the first provider whose price is not known, as far as they are known.
+
+        No provider is asked: with a base URL and no model named, it may be any that has a price there.
+        """
+        settings, first = self.settings, self._first
+        default = settings.model or first or (None if settings.openai_base_url else DEFAULT_MODEL)
+        named = [default, *(one for one in settings.models if not set(one) & PATTERN)]
+        without = [name for name in dict.fromkeys(named) if name and not self.named(name).has_price]
+        nothing_there = default is None and not self.prices.any_at(settings.openai_base_url)
+        return [FIRST_LISTED, *without] if nothing_there else without
 
     def route(self, model: Model) -> tuple[Model, ...]:
         """Return who is asked, in this order, where that model was chosen."""

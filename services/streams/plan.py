@@ -62,7 +62,8 @@ class Planner:
             temperature=prompt.caps.temperature,
             stop=call.stop,
         )
-        return Planned(request=request, input_tokens=tokens, least=least)
+        curbed = (call.max_output_tokens or 0) > self.max_output_tokens
+        return Planned(request=request, input_tokens=tokens, least=least, curbed=curbed)
 
     def _cap(self, wanted: int, least: int, tokens: int) -> int:
         room = self.model.room(tokens)

@@ -51,6 +51,7 @@ class Reply:
     def __init__(self, terms: Terms, planned: Planned) -> None:
         self.reason: llm.DoneReason | None = None
         self.said: str | None = None
+        self.curbed = planned.curbed
         self.wanted = planned.request.max_output_tokens
         self._terms = terms
         self._planned = planned
@@ -72,12 +73,13 @@ class Reply:
         """Take what it may say from the stream's allowance, once."""
         if self._granted is None:
             self._granted = self._terms.allowance.reserve(self.wanted)
+            self.curbed = self.curbed or self._granted < self.wanted
         return self._granted
 
     def _settle(self) -> None:
         granted, self._granted = self._granted or 0, 0
         if granted:
-            used = sum(attempt.counted.output for attempt in self._made)
+            used = min(granted, sum(attempt.said_tokens for attempt in self._made))
             cut = self.reason == "length" and not self._lowered
             self._terms.allowance.settle(granted, used, cut=cut)
         if self.reason and self._recovers and self._made:
@@ -127,7 +129,7 @@ class Reply:
         reservation, cap = self._terms.reservation, planned.request.max_output_tokens
         grant = reservation.take(reservation.ask(model, planned.input_tokens), cap)
         if grant is None or grant.lowered:
-            self._lowered = True
+            self._lowered = self.curbed = True
         return None if grant is None else self._attempt(model, planned.limited_to(grant.output), grant)
 
     def _attempt(self, model: Model, planned: Planned, grant: Grant, cap: int | None = None) -> Attempt:

@@ -1,7 +1,7 @@
 """Who is asked for a call: the model that was chosen, then the fall-backs that it fits."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services import llm
 from services.streams.models import Model
@@ -11,20 +11,20 @@ from services.streams.models import Model
 class Planned:
     """A call that was rendered, counted and found to fit; ``input_tokens`` is our own count.
 
-    ``least`` is the smallest output cap with which it is worth asking.
+    ``least`` is the smallest output cap with which it is worth asking; it is ``curbed`` where the call
+    asked for more than the stream's cap.
     """
 
     request: llm.Request
     input_tokens: int
     least: int
+    curbed: bool = False
 
     def limited_to(self, output_tokens: int) -> "Planned":
         """Return the same call with this output cap."""
         if output_tokens == self.request.max_output_tokens:
             return self
-        return Planned(
-            request=self.request.limited_to(output_tokens), input_tokens=self.input_tokens, least=self.least
-        )
+        return replace(self, request=self.request.limited_to(output_tokens))
 
     def at(self, model: Model) -> "Planned | None":
         """Return the call as another model is asked, in its own vocabulary; None if it does not fit."""
@@ -35,7 +35,7 @@ class Planned:
             if room < min(self.least, cap):
                 return None
             cap = min(cap, room)
-        return Planned(request=self.request.to(model.name, cap), input_tokens=tokens, least=self.least)
+        return replace(self, request=self.request.to(model.name, cap), input_tokens=tokens)
 
 
 class Route:

@@ -78,11 +78,13 @@ class Call:
 class Answer(Protocol):
     """What a call is answered with: deltas as they come, then the reason of the end.
 
-    ``reason`` is None until the deltas are used up. Leaving the loop early and calling
-    ``close()`` closes the provider: what was not generated is not paid for.
+    ``reason`` is None until the deltas are used up; ``curbed`` tells then that it could say less than
+    its call asked for, since the stream's cap or its budget left no more. Leaving the loop early and
+    calling ``close()`` closes the provider: what was not generated is not paid for.
     """
 
     reason: DoneReason | None
+    curbed: bool
 
     def __iter__(self) -> Iterator[str]: ...
     def close(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from flask import Request
 
+from services.cost.accounts import Quota
 from services.errors import ForeignOrigin, Unauthorized
 from services.state.store import Store, StoreDownError
 from services.telemetry import log_failure
@@ -157,6 +158,12 @@ class Keys:
             return True
         since = self._forgotten.since(caller.owner) if self._forgotten else None
         return self._now() < grant.until and (since is None or grant.made > since)
+
+    @property
+    def quotas(self) -> list[tuple[str, Quota]]:
+        """Return the ids of those that open anything, and what each may spend."""
+        now = self._now()
+        return [(entry.id, entry.caller.quota) for entry in self._known.values() if not entry.is_over(now)]
 
     def until(self, caller: Caller) -> datetime | None:
         """Return when the key that this caller has shown opens nothing any more; None is never."""

@@ -117,7 +117,7 @@ def _problem_schema() -> Json:
             "errors": {"type": "array", "items": fault},
             "tokens": {"type": "integer"},
             "limit": {"type": "number"},
-            "retry_after_s": {"type": "number"},
+            "retry_after_s": {"type": "integer", "minimum": 1},
         },
     }
 
@@ -179,6 +179,26 @@ def _usage_schema() -> Json:
         "reserved_usd": {"type": "string"},
         "reserved_tokens": {"type": "integer"},
         "open_streams": {"type": "integer"},
+        "limits": {"type": "array", "items": _limit_schema()},
+    }
+    return {"type": "object", "required": [*members], "properties": members}
+
+
+def _limit_schema() -> Json:
+    amount = {"type": ["integer", "string"], "description": "tokens, or dollars as a decimal"}
+    members = {
+        "of": {"type": "string", "enum": ["deployment", "key", "token"]},
+        "kind": {"type": "string", "enum": ["tokens", "usd"]},
+        "window": {"type": "string", "enum": ["minute", "day", "month", "ever"]},
+        "limit": amount,
+        "used": amount,
+        "reserved": amount,
+        "remaining": amount,
+        "resets_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "null where it never begins anew",
+        },
     }
     return {"type": "object", "required": [*members], "properties": members}
 

@@ -1,8 +1,10 @@
 """What the service is told of the embedded model, and which file it is."""
 
+from pathlib import Path
+
 import pytest
 
-from services.launch.embedded import SLOW, model_file, service_env
+from services.launch.embedded import SLOW, model_file, need_limit, service_env
 from services.launch.refusal import Refusal
 from services.settings import Settings
 
@@ -56,3 +58,23 @@ def test_own_file_refused(tmp_path, content, why):
         path.write_bytes(content)
     with pytest.raises(Refusal, match=why):
         model_file(Settings(**ALONE, model_file=str(path)))
+
+
+def test_a_limit_in_dollars_alone():
+    """It could not be kept, so nothing is fetched for it."""
+    with pytest.raises(Refusal, match=r"GLOSS_USD_PER_DAY limits dollars.*GLOSS_TOKENS_PER_DAY"):
+        need_limit(Settings(**ALONE, usd_per_day=5))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"usd_per_day": 5, "tokens_per_day": 9},
+        {"usd_per_day": 5, "prices": Path("p.toml")},
+        {"tokens_per_day": 9},
+    ],
+)
+def test_a_limit_that_may_be_kept(settings):
+    """In tokens, or with prices of one's own, at which the service looks."""
+    need_limit(Settings(**ALONE, **settings))

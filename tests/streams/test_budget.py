@@ -1,18 +1,22 @@
 """Budgets at work: what a stream may ask for is reserved before it asks, and settled when it ends."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from services.cost.accounts import Quota
+from services.cost.reservation import LEAST_OUTPUT
 from services.errors import ProviderError, ProviderIncomplete
 from services.llm import Request, Tokens
 from services.state.memory import MemoryStore
 from services.state.store import StoreDownError
 from services.state.sums import Kept
+from services.web.keys import new_key
 from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, WatchedProvider, whole
-from tests.streams.stage import Stage, joined, settle
+from tests.streams.stage import STAGE, Stage, joined, settle
 
 WORDS = [f"w{number} " for number in range(400)]
 DAY = "account:deployment:2026-01-02"
@@ -55,13 +59,43 @@ def test_what_is_reserved_is_held_until_the_end() -> None:
 @pytest.mark.R24
 def test_what_does_not_fit_is_refused() -> None:
     """With 429, before anything is asked, and with the time at which the budget begins anew."""
-    stage = Stage(settings={"tokens_per_day": 50})
-    reply = stage.post()
+    stage = Stage(settings={"tokens_per_day": 85})
+    stage.post().read()
+    reply, asked = stage.post(), len(stage.provider.asked)
     problem = reply.json()
     assert (reply.status, problem["type"]) == (429, "/problems/budget-exhausted")
     assert reply.headers["Retry-After"] == str(20 * 3600 + 55 * 60 + 55)
     assert "this service for this day is used up" in problem["detail"]
-    assert (stage.provider.asked, spent(stage)) == ([], Kept(0, 0))
+    assert problem["retry_after_s"] == 20 * 3600 + 55 * 60 + 55
+    assert (asked, spent(stage)) == (1, Kept(10, 0))
+
+
+def test_what_runs_holds_and_what_is_spent_does_not_come_back_soon() -> None:
+    """Where what was spent alone leaves too little, those that run have nothing to give."""
+    gate = Gate()
+    answers = iter([whole("Hello"), whole(gate)])
+    stage = Stage(says=lambda _: next(answers), settings={"tokens_per_day": 85})
+    stage.post().read()
+    running = stage.post(options={"max_output_tokens": 5})
+    next(running.pieces)
+    refused = stage.post()
+    assert (refused.status, int(refused.headers["Retry-After"]) > 3600) == (429, True)
+    gate.set()
+    running.read()
+
+
+@pytest.mark.parametrize("limit", [{"tokens_per_day": 50}, {"usd_per_day": Decimal("0.00001")}])
+def test_a_limit_that_is_smaller_than_a_request(limit: dict[str, Any]) -> None:
+    """Waiting would not help, so nobody is told to come back; something shorter may fit."""
+    stage = Stage(settings={"model": "gpt-4.1-mini", **limit})
+    reply = stage.post()
+    problem = reply.json()
+    assert (reply.status, problem["type"]) == (429, "/problems/budget-exhausted")
+    assert "The limit of this service for this day is smaller than what this one request" in problem["detail"]
+    assert ("Retry-After" in reply.headers, "retry_after_s" in problem) == (False, False)
+    assert stage.provider.asked == []
+    if "tokens_per_day" in limit:
+        assert stage.post(options={"max_output_tokens": 5}).status == 200
 
 
 def test_what_others_hold_comes_back_soon() -> None:
@@ -88,6 +122,30 @@ def test_a_smaller_rest_is_a_smaller_cap() -> None:
     assert 64 <= cap < 200
     assert end["usage"]["output_tokens"] == cap
     assert spent(stage).spent <= 200
+
+
+@pytest.mark.parametrize(("name", "body"), [("echo", {}), ("four", {"parts": 2, "part_tokens": 250})])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.R24
+def test_the_start_tells_the_cap_that_acts(name: str, body: dict[str, Any], shared: bool) -> None:
+    """What the budget leaves, also where several streams may have the answer; no more is said."""
+    stage = Stage(
+        says=lambda _: whole(*WORDS, tokens=None), settings={"tokens_per_day": 300},
+        use_cases=STAGE | {name: replace(STAGE[name], cache=shared)},
+    )  # fmt: skip
+    events = stage.post(name, options={"max_output_tokens": 500}, **body).events()
+    told = events[0]["limits"]["max_output_tokens"]
+    said = sum(caps(stage))
+    assert said <= told < 300
+    assert told - said < LEAST_OUTPUT  # a call that could say less is not made
+    assert (events[-1]["reason"], events[-1]["usage"]["output_tokens"]) == ("budget", said)
+
+
+def test_without_need_the_start_tells_the_callers_cap() -> None:
+    """A budget that allows all of it lowers nothing."""
+    stage = Stage(settings={"tokens_per_day": 10_000})
+    start, *_ = stage.post(options={"max_output_tokens": 500}).events()
+    assert start["limits"]["max_output_tokens"] == 500
 
 
 def test_an_answer_within_a_smaller_cap_is_whole() -> None:
@@ -151,9 +209,14 @@ def test_few_dollars() -> None:
 
 def test_no_price_and_only_dollars() -> None:
     """A model without a price is refused where the limit is money: nobody could keep it."""
-    stage = Stage(settings={"usd_per_day": Decimal(5)})
-    reply = stage.post()
-    assert (reply.status, reply.json()["type"]) == (403, "/problems/forbidden")
+    key, entry = new_key("web", quota=Quota(usd_day=Decimal(5)))
+    stage = Stage(settings={"keys": (entry.line(),)})
+    reply = stage.post(key=key)
+    problem = reply.json()
+    assert (reply.status, problem["type"]) == (403, "/problems/forbidden")
+    assert "price of this model is not known here, so the limit of this key, which is in" in problem["detail"]
+    assert "GLOSS_PRICES" in problem["detail"]
+    assert stage.provider.asked == []
 
 
 def test_no_price_and_tokens() -> None:

@@ -1,5 +1,6 @@
 """Calls to the provider: one alone, and several side by side under one cap."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import gevent
@@ -7,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.errors import InputTooLong, ProviderError, ProviderFailure
-from services.events import Notice, Text
-from services.streams.ahead import Ahead
+from services.errors import InputTooLong, ProviderError, ProviderFailure, ProviderIncomplete
+from services.events import Notice, Text, Usage
+from services.llm import Done, Thinking, Tokens
+from services.streams.attempt import TAIL_S
+from services.streams.known import Before, Said
 from services.streams.use_case import Call, Context, Transform
-from tests.streams.calling import WORD, calls_of, planned, script
+from tests.streams.calling import WORD, calls_of, one_by_one, planned, script
+from tests.streams.fake_clock import FakeClock
 from tests.streams.scripted import Gate, WatchedProvider, whole
-from tests.streams.stage import NDJSON, STAGE, Said, Stage, joined, say, settle, use_case
+from tests.streams.stage import NDJSON, STAGE, Stage, joined, say, settle, use_case
+from tests.streams.stage import Said as Asks
 
 
 def test_a_call_is_made_when_its_first_delta_is_asked_for() -> None:
@@ -107,7 +112,7 @@ def test_a_stream_closes_all_that_is_open() -> None:
 # Several at once
 
 
-def texts(answers: tuple[Ahead, ...]) -> list[str]:
+def texts(answers: Iterable[Iterable[str]]) -> list[str]:
     return ["".join(answer) for answer in answers]
 
 
@@ -143,7 +148,7 @@ def test_no_more_run_at_a_time_than_may(parallel: int) -> None:
 def test_calls_side_by_side_wait_for_the_cap_that_others_may_give_back() -> None:
     """A call that wants what is reserved is made when it is free again, not cut to nothing."""
     gates = {name: Gate() for name in "abc"}
-    provider = WatchedProvider(lambda request: whole(gates[request.messages[-1].content], WORD))
+    provider = WatchedProvider(lambda request: whole(gates[request.messages[-1].content], WORD, tokens=None))
     calls, _ = calls_of(provider, cap=100)
     answers = calls.answers([planned(name, most=100) for name in "abc"])
     for name in "abc":
@@ -152,6 +157,98 @@ def test_calls_side_by_side_wait_for_the_cap_that_others_may_give_back() -> None
         gates[name].set()
     assert texts(answers) == [WORD] * 3
     assert [asked.request.max_output_tokens for asked in provider.asked] == [100, 99, 98]
+
+
+@pytest.mark.parametrize(
+    ("says", "left"),
+    [
+        (whole(WORD, tokens=Tokens(input=1, output=9)), 11),
+        (whole(WORD, tokens=Tokens(input=1, output=0)), 19),  # what was heard was said
+        (whole(WORD, tokens=Tokens(input=1, output=99)), 10),  # it had no more of the cap
+        (whole(WORD, reason="length", tokens=None), 10),
+        (whole(WORD, tokens=None), 19),
+    ],
+)
+def test_the_cap_is_used_up_as_the_provider_counts(says: Any, left: int) -> None:
+    """So that all calls together are not billed for more than the cap; ``length`` is all that it had."""
+    calls, _ = calls_of(WatchedProvider(says), cap=20)
+    list(calls.answer(planned(most=10)))
+    assert calls.terms.allowance.left == left
+
+
+AT_ITS_CAP = Done("length", Tokens(input=17, output=4))
+
+
+@pytest.mark.R14
+@pytest.mark.parametrize(
+    ("then", "usage"),
+    [
+        ((AT_ITS_CAP,), (17, 4, False)),
+        ((Done("stop", AT_ITS_CAP.tokens),), (17, 4, False)),
+        ((Done("length", None),), (11, 5, True)),
+        ((WORD, AT_ITS_CAP), (11, 5, True)),  # it goes on, so it is stopped
+        ((Thinking(), AT_ITS_CAP), (11, 5, True)),
+        ((ProviderError("gone"),), (11, 5, True)),
+        ((), (11, 5, True)),
+    ],
+)
+def test_a_provider_that_has_come_to_its_cap_says_what_it_used(then: Any, usage: Any) -> None:
+    """Where our count cuts its last words it is due to end: its bill is waited for, and nothing else."""
+    provider = WatchedProvider((*[WORD] * 6, *then))
+    calls, _ = calls_of(provider, cap=5)
+    reply = calls.answer(planned())
+    assert (list(reply), reply.reason) == ([WORD] * 5, "length")
+    told = calls.usage()
+    assert (told.input_tokens, told.output_tokens, told.estimated) == usage
+    assert provider.open == []
+
+
+@pytest.mark.R14
+def test_a_provider_that_is_silent_at_its_cap_is_waited_for_a_moment() -> None:
+    """The text is there before, and the end comes without the provider's."""
+    gate, clock = Gate(), FakeClock()
+    provider = WatchedProvider((*[WORD] * 6, gate, AT_ITS_CAP))
+    calls, _ = calls_of(provider, cap=5, clock=clock)
+    got: list[str] = []
+    reader = gevent.spawn(got.extend, calls.answer(planned()))
+    gate.reached.wait()
+    clock.advance(TAIL_S - 0.01)
+    settle()
+    assert not reader.dead
+    clock.advance(0.01)
+    reader.get()
+    assert (calls.usage().output_tokens, calls.usage().estimated, provider.closed_early) == (5, True, [False])
+
+
+def test_an_answer_that_may_say_less_than_was_asked_for_is_cut_at_once() -> None:
+    """One that goes on where another broke off was asked for more: no end is due."""
+    broken = (WORD, WORD, ProviderIncomplete("cut", retryable=True))
+    provider = WatchedProvider(one_by_one(broken, (*[WORD] * 9, AT_ITS_CAP)))
+    calls, _ = calls_of(provider, cap=10, recovers=True)
+    assert "".join(calls.answer(planned(most=10))) == WORD * 8
+    assert [asked.request.max_output_tokens for asked in provider.asked] == [10, 10]
+    assert (provider.closed_early, calls.usage().output_tokens) == ([False, True], 10)
+
+
+@pytest.mark.parametrize(("wanted", "curbed"), [(60, False), (61, True)])
+def test_an_answer_knows_that_it_could_not_say_all(wanted: int, curbed: bool) -> None:
+    """Where others have left less of the stream's cap than its call asked for."""
+    calls, _ = calls_of(WatchedProvider(whole(*[WORD] * 40, tokens=None)), cap=100)
+    answers = calls.answers([planned(most=40), planned(most=wanted)])
+    texts(answers)
+    assert [answer.curbed for answer in answers] == [False, curbed]
+
+
+def test_that_an_answer_was_curbed_is_known_elsewhere() -> None:
+    """Another process gives the transform the same answer: it would else show another text."""
+    calls, _ = calls_of(WatchedProvider((WORD, AT_ITS_CAP)), cap=4, recovers=True)
+    texts([calls.answer(planned(most=9))])
+    known = calls.answered()
+    assert known == (Said(WORD, "length", curbed=True),)
+    later, _ = calls_of(WatchedProvider(()), cap=4)
+    later.before = Before(used=Usage(), answers=known)
+    again = later.answer(planned(most=9))
+    assert (texts([again]), again.reason, again.curbed) == ([WORD], "length", True)
 
 
 def test_a_failure_is_raised_where_its_answer_is_read() -> None:
@@ -224,7 +321,7 @@ def test_an_answer_closed_while_it_waits_is_never_asked_for() -> None:
 def test_a_use_case_that_stops_early_starts_no_more_calls() -> None:
     """What waits when the transform ends is never sent; what runs is closed."""
 
-    def hasty(given: Said, _context: Context) -> Transform:
+    def hasty(given: Asks, _context: Context) -> Transform:
         first, *_ = yield tuple(Call(variables=say(given, part), max_output_tokens=9) for part in range(4))
         for delta in first:
             yield Text(text=delta)
@@ -282,7 +379,9 @@ def test_the_cap_holds_for_all_calls_together(
     cap: int, wants_and_says: list[tuple[int, int]], parallel: int, together: bool
 ) -> None:
     """Side by side or one after the other, no set of calls passes the stream's cap."""
-    says = {str(number): whole(*[WORD] * said) for number, (_, said) in enumerate(wants_and_says)}
+    says = {
+        str(number): whole(*[WORD] * said, tokens=None) for number, (_, said) in enumerate(wants_and_says)
+    }
     provider = WatchedProvider(lambda request: says[request.messages[-1].content])
     calls, _ = calls_of(provider, cap=cap, parallel=parallel)
     plans = [planned(str(number), most=wanted) for number, (wanted, _) in enumerate(wants_and_says)]

@@ -161,3 +161,11 @@ def test_long_texts_are_counted_wherever_the_plan_is_made() -> None:
     calls = [call("word " * 3000)] * (ON_THE_HUB + 1)
     tokens = {one.input_tokens for one in planner(max_output_tokens=10**6).plan(calls)}
     assert tokens == {planner().plan(calls[:1])[0].input_tokens}
+
+
+@pytest.mark.parametrize(("wanted", "curbed"), [(None, False), (1000, False), (1001, True)])
+def test_a_call_that_wants_more_than_the_stream_may_say(wanted: int | None, *, curbed: bool) -> None:
+    """Is curbed: what cuts its answer is not its own cap. It stays so for whoever is asked."""
+    (planned,) = planner().plan([call(max_output_tokens=wanted)])
+    there = planned.limited_to(5).at(model_of(ScriptedProvider(), FOREIGN))
+    assert (planned.curbed, there and there.curbed) == (curbed, curbed)

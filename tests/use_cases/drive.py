@@ -17,6 +17,7 @@ class FakeAnswer:
     ends: DoneReason = "stop"
     reason: DoneReason | None = None
     closed: bool = False
+    curbed: bool = False
 
     def __iter__(self) -> Iterator[str]:
         for delta in self.deltas:

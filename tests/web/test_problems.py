@@ -56,9 +56,15 @@ def test_when_to_come_back_is_a_header_too(seconds, header):
 
 @pytest.mark.parametrize("kind", [kind for kind in GlossError.tree() if kind.status in {429, 503}])
 def test_who_is_refused_for_now_is_told_when_to_come_back(kind):
-    """Every 429 and 503 has Retry-After, and the same seconds in its problem."""
-    answer = problem_response(kind())
-    assert int(answer.headers["Retry-After"]) == answer.json["retry_after_s"]
+    """A 429 or 503 has Retry-After, and the same seconds in its problem."""
+    answer = problem_response(kind(retry_after_s=7.5))
+    assert (answer.headers["Retry-After"], answer.json["retry_after_s"]) == ("8", 8)
+
+
+def test_only_a_budget_may_never_come_back():
+    """Whoever raises it knows when, or that waiting does not help; all else has seconds in any case."""
+    silent = [kind for kind in GlossError.tree() if kind.status in {429, 503} and not kind().retry_after]
+    assert silent == [errors.BudgetExhausted]
 
 
 @pytest.mark.parametrize(("kind", "asks"), [(errors.Unauthorized, True), (errors.Forbidden, False)])

@@ -92,6 +92,27 @@ def test_a_token_says_what_it_may_cost() -> None:
     assert own.quota == Quota(usd_ever=Decimal("0.05"), tokens_ever=1000)
 
 
+def test_a_tokens_budget_does_not_come_back() -> None:
+    """Once it is spent nobody is told to come back; while a stream holds some of it, they are."""
+    gate = Gate()
+    answers = iter([whole("Hello", gate), whole("Hello")])
+    stage = stage_of(says=lambda _: next(answers))
+    shown = token(stage, budget_tokens=85)
+    running = stage.post(key=shown, options={"max_output_tokens": 5})
+    next(running.pieces)
+    waits = stage.post(key=shown)
+    assert (waits.status, waits.headers["Retry-After"], waits.json()["retry_after_s"]) == (429, "5", 5)
+    gate.set()
+    running.read()
+    refused = stage.post(key=shown)
+    assert (refused.status, "Retry-After" in refused.headers) == (429, False)
+    problem = refused.json()
+    assert "retry_after_s" not in problem
+    assert (
+        "budget of this token is used up, or does not allow one more answer; it does not" in problem["detail"]
+    )
+
+
 def test_a_token_opens_the_use_cases_that_it_names() -> None:
     """And no others, and no more than its key does."""
     stage = stage_of()

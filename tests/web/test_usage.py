@@ -1,8 +1,11 @@
 """What a caller is told of what was used."""
 
+import json
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
+from services.cost.accounts import Quota
 from services.cost.history import History, Line
 from services.web.keys import new_key
 from tests.streams.scripted import Gate, whole
@@ -28,7 +31,67 @@ def test_nothing_yet() -> None:
         "reserved_usd": "0",
         "reserved_tokens": 0,
         "open_streams": 0,
+        "limits": [],
     }
+
+
+def told_limits(stage: Stage, key: str | None = None) -> list[dict[str, Any]]:
+    limits: list[dict[str, Any]] = stage.call("GET", "/v1/usage", key=key).json()["limits"]
+    return limits
+
+
+def test_every_limit_that_holds() -> None:
+    """The key's and the deployment's, with what is left of each and when it begins anew."""
+    key, entry = new_key("web", quota=Quota(tokens_minute=5000, usd_month=Decimal("2.50")))
+    stage = Stage(settings={**PRICED, "tokens_per_day": 90_000, "keys": (entry.line(),)})
+    stage.post(key=key).read()
+    used, left = "0.0000076", {"minute": 4990, "day": 89_990}
+    assert told_limits(stage, key) == [
+        {"of": "key", "kind": "usd", "window": "month", "limit": "2.5", "used": used, "reserved": "0",
+         "remaining": "2.4999924", "resets_at": "2026-02-01T00:00:00Z"},
+        {"of": "key", "kind": "tokens", "window": "minute", "limit": 5000, "used": 10, "reserved": 0,
+         "remaining": left["minute"], "resets_at": "2026-01-02T03:05:00Z"},
+        {"of": "deployment", "kind": "tokens", "window": "day", "limit": 90_000, "used": 10, "reserved": 0,
+         "remaining": left["day"], "resets_at": "2026-01-03T00:00:00Z"},
+        {"of": "deployment", "kind": "usd", "window": "day", "limit": "1", "used": used, "reserved": "0",
+         "remaining": "0.9999924", "resets_at": "2026-01-03T00:00:00Z"},
+    ]  # fmt: skip
+
+
+def test_what_runs_is_reserved_of_a_limit() -> None:
+    """Used, reserved and remaining add up to the limit."""
+    gate = Gate()
+    stage = Stage(says=whole(gate), settings={"tokens_per_day": 5000})
+    reply = stage.post(options={"max_output_tokens": 1000})
+    next(reply.pieces)
+    settle()
+    [limit] = told_limits(stage)
+    assert limit["reserved"] > 1000
+    assert limit["used"] + limit["reserved"] + limit["remaining"] == limit["limit"] == 5000
+    gate.set()
+    reply.read()
+
+
+def test_a_token_is_told_its_own_limit() -> None:
+    """It does not begin anew; what its key and the service may spend is nothing for an end user."""
+    key, entry = new_key("web", quota=Quota(tokens_day=7000))
+    stage = Stage(settings={"tokens_per_day": 9000, "keys": (entry.line(),), "secret": "of the tests"})
+    wish = json.dumps({"subject": "ann", "budget_tokens": 1000})
+    token = stage.call("POST", "/v1/tokens", key=key, data=wish).json()["token"]
+    stage.post(key=key).read()
+    stage.post(key=token).read()
+    assert told_limits(stage, token) == [
+        {"of": "token", "kind": "tokens", "window": "ever", "limit": 1000, "used": 10, "reserved": 0,
+         "remaining": 990, "resets_at": None}
+    ]  # fmt: skip
+    assert [limit["used"] for limit in told_limits(stage, key)] == [20, 20]
+
+
+def test_another_keys_limits_are_not_told() -> None:
+    """Of what others use, only what the service may spend in all."""
+    (first, one), (_, other) = new_key("one"), new_key("other", quota=Quota(tokens_day=7000))
+    stage = Stage(settings={"keys": (one.line(), other.line())})
+    assert told_limits(stage, first) == []
 
 
 def test_used() -> None:

@@ -14,7 +14,7 @@ from services.streams.answers.flight import Flight
 from services.streams.answers.key import key_of, may_serve_again
 from services.streams.answers.seat import Seat, gently, kept_events
 from services.streams.calls import Calls
-from services.streams.caps import server_limits
+from services.streams.caps import lowered, server_limits
 from services.streams.core import Core
 from services.streams.known import Said
 from services.streams.log import Log
@@ -59,9 +59,7 @@ def answering(  # noqa: PLR0913 - what a stream is made of
         use_case, given, owner=stream.owner, model=model, limits=limits, prompts=core.prompts.values(),
         settings=core.settings,
     )  # fmt: skip
-    borrowed = partial(
-        Making.borrowed, core, use_case, stream=stream, model=model, limits=limits, reservation=reservation
-    )
+    borrowed = partial(Making.borrowed, core, use_case, stream=stream, model=model, reservation=reservation)
     until = core.clock.monotonic() + limits.deadline_s
     flight = core.flights.get(key, until)
     kept = None if flight else core.flights.cache.get(key)
@@ -69,7 +67,7 @@ def answering(  # noqa: PLR0913 - what a stream is made of
     if kept is not None and events is not None:
         return borrowed(
             opening=Opening(gently(events), Returned("stop"), []), transform=_nothing(),
-            input_tokens=kept.input_tokens, lent=_Kept(),
+            input_tokens=kept.input_tokens, lent=_Kept(), limits=limits,
         )  # fmt: skip
     if flight is None:
         made = _flight(
@@ -79,7 +77,7 @@ def answering(  # noqa: PLR0913 - what a stream is made of
     seat = Seat(core.flights, flight)
     return borrowed(
         opening=Opening([], Unasked(), []), transform=seat.transform, input_tokens=flight.input_tokens,
-        lent=seat,
+        lent=seat, limits=lowered(limits, flight.lowered_to),
     )  # fmt: skip
 
 
@@ -120,7 +118,7 @@ def _flight(  # noqa: PLR0913 - what a generation is made of
         stream.unchecked = reservation.alone
     return Flight(
         key=key, stream=stream, input_tokens=making.input_tokens, deadline_s=deadline_s,
-        maker=_Maker(making), doubts=use_case.doubts,
+        maker=_Maker(making), doubts=use_case.doubts, lowered_to=reservation.lowered_to,
     )  # fmt: skip
 
 

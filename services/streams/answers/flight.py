@@ -66,7 +66,7 @@ class Flight:
 
     ``answered()`` gives its calls' whole answers so far. It is kept for others if it ends as complete,
     ``true_to_key()`` says that it is what its key promises, and its use case gave no notice of those
-    codes that mean ``doubts``.
+    codes that mean ``doubts``. ``lowered_to`` is its output cap where its budget allows less than was asked.
     """
 
     key: str
@@ -77,6 +77,7 @@ class Flight:
     answered: Callable[[], tuple[Said | None, ...]] = tuple
     true_to_key: Callable[[], bool] = lambda: False
     doubts: frozenset[str] = frozenset()
+    lowered_to: int | None = None
     begun: bool = False
     discarded: bool = False
     free: bool = False

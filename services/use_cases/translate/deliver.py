@@ -71,11 +71,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a segment: its text, what is wrong with it, whether it is its source again."""
+    """What became of a segment: its text, what is wrong with it, whether it is its source again.
+
+    It is ``capped`` where the stream's own cap left too little to say it, or to say it better.
+    """
 
     text: str
     fault: Fault | None = None
     copied: bool = False
+    capped: bool = False
+
+    @property
+    def cut(self) -> FinishReason | None:
+        """Return how it was cut off, if it was."""
+        if self.capped:
+            return "length"
+        return CUTS.get(self.fault) if self.fault and not self.copied else None
 
 
 def copied(job: Job) -> Iterator[Event]:
@@ -107,14 +118,15 @@ def delivered(
         return "exhausted"
     outcome = Outcome(release.text, fault)
     if fault and not release.shown:
-        outcome = yield from _again(job, wanted, manner, outcome.text, fault)
+        if not _is_capped(fault, answer):  # a second one could say less still
+            outcome = yield from _again(job, wanted, manner, outcome.text, fault)
         rest = outcome.text
     if lead + rest:
         yield job.part.say(lead + rest)
     if outcome.fault:
         yield _notice(job, outcome.fault, copied=outcome.copied)
     yield _segment(job, wanted.source, outcome.text)
-    return CUTS.get(outcome.fault) if outcome.fault and not outcome.copied else None
+    return outcome.cut
 
 
 def asked(job: Job, wanted: Wanted, manner: Manner, fault: Fault | None = None) -> Call:
@@ -134,9 +146,15 @@ def _again(
     text, left = release.end(answer.reason)
     if left is None:
         return Outcome(text)
-    if fault == left == "length" and not release.text:
-        return Outcome(first, fault)  # the stream's own cap is reached: better cut than copied
-    return Outcome(wanted.source, fault, copied=True)
+    capped = _is_capped(left, answer)
+    if fault == "length" and (capped or not release.text):
+        return Outcome(first, fault, capped=capped)  # better cut than copied
+    return Outcome(wanted.source, fault, copied=True, capped=capped)
+
+
+def _is_capped(fault: Fault, answer: Answer) -> bool:
+    """Tell whether it was the stream's own cap that cut an answer, and not the call's."""
+    return fault == "length" and answer.curbed
 
 
 def _listen(answer: Answer, release: Release, *, mark: str = "") -> Iterator[str]:

@@ -338,3 +338,20 @@ def test_a_filtered_translation_that_was_shown_ends_so():
 def test_the_example_works():
     """What the description of the use case shows is a valid request."""
     Translate.model_validate(dict(USE_CASE.example))
+
+
+@pytest.mark.parametrize("said", [["Hol"], ["Ho", "l"]])
+def test_what_the_streams_cap_cuts_is_not_asked_for_again(said):
+    """A second attempt could say less still: what came is shown, and the end is ``length``."""
+    played = run("Hello", lambda _: FakeAnswer(said, ends="length", curbed=True), source="en")
+    assert (played.text, len(played.calls), notices(played)) == ("Hol", 1, ["suspect"])
+    assert finish("Hello", FakeAnswer(said, ends="length", curbed=True)) == ("length", "Hol")
+
+
+@pytest.mark.parametrize("again", [["H"], []])
+def test_a_second_attempt_that_the_streams_cap_cuts_ends_with_length(again):
+    """What was wrong before is left as it was, and the end says that it was the cap."""
+    answers = (FakeAnswer(["Eso."]), FakeAnswer(again, ends="length", curbed=True))
+    assert finish("What is it?", *answers) == ("length", "What is it?")
+    answers = (FakeAnswer(["Hol"], ends="length"), FakeAnswer(again, ends="length", curbed=True))
+    assert finish("Hello", *answers) == ("length", "Hol")
