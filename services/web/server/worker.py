@@ -22,6 +22,7 @@ from services.web.server.connection import SEND_BUFFER_BYTES, Limits
 from services.web.server.connections import Connections
 from services.web.server.conversation import Conversation
 from services.web.server.listener import Listener
+from services.web.server.moderation import moderate
 from services.web.server.refusal import refusal
 
 # So often the worker looks whether it was told to stop, and signs that it lives.
@@ -51,8 +52,10 @@ class Worker(GeventWorker):
         pulse = getattr(self.wsgi, "extensions", {}).get("gloss.pulse")
         if pulse is not None:
             gevent.spawn(pulse.run)
+        moderation = moderate(self.greenlets.__len__)
         while self.alive:
             self._turn()
+        moderation.stop()
         self._stop(listeners, core.drain if core else Drain(), (lambda: core.unfinished) if core else bool)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
