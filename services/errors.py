@@ -49,9 +49,7 @@ class GlossError(Exception):
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong here"
-    meaning: ClassVar[str] = (
-        "An error of ours. It was logged with its traceback; nothing in the request is at fault."
-    )
+    meaning: ClassVar[str] = "An error of ours; our log tells where. Nothing in the request is at fault."
     come_back_s: ClassVar[float | None] = None
 
     def __init__(self, detail: str = "", **members: object) -> None:
@@ -63,18 +61,14 @@ class GlossError(Exception):
         super().__init__(detail or self.title)
         self.detail = detail
         self.members = {name: value for name, value in members.items() if value is not None}
-        if self.come_back_s is not None:
-            self.members.setdefault("retry_after_s", self.come_back_s)
-        if "retry_after_s" in self.members:
-            self.members["retry_after_s"] = _whole_seconds(self.members["retry_after_s"])
+        later = self.members.get("retry_after_s", self.come_back_s)
+        if later is not None:
+            self.members["retry_after_s"] = _whole_seconds(later)
 
     def problem(self, instance: str | None = None) -> dict[str, Any]:
         """Return the RFC 9457 object: the only way an error body is made."""
-        problem: dict[str, Any] = {
-            "type": f"/problems/{self.slug}",
-            "title": self.title,
-            "status": self.status,
-        }
+        problem: dict[str, Any] = {"type": f"/problems/{self.slug}", "title": self.title}
+        problem["status"] = self.status
         if self.detail:
             problem["detail"] = self.detail
         if instance is not None:

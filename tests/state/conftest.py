@@ -1,11 +1,19 @@
 """Every store that there is; what a test needs of it is a parameter."""
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
+from services.state import patience
 from tests.redis_server import RedisServer
 from tests.state.houses import House, MemoryHouse, RedisHouse, sqlite_house
+
+
+@pytest.fixture(autouse=True)
+def nobodys_request() -> None:
+    """What is asked for here is no request's; a test client leaves its last one's patience behind."""
+    patience.begin(math.inf)
 
 
 @pytest.fixture(params=["memory", "redis", "sqlite"])
