@@ -1,9 +1,10 @@
 """From a body to a stream, whatever the body came in: a POST, or a message of a WebSocket."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
-from services.errors import InvalidInput
+from services.errors import InvalidInput, RateLimited
 from services.streams.claims import Wish
 from services.streams.core import Core
 from services.streams.open import open_stream
@@ -38,7 +39,8 @@ def begin(  # noqa: PLR0913 - what a request brings
     check_chosen_key("options.supersedes", given.options.supersedes, caller)
     check_chosen_key("Idempotency-Key", key, caller)
     wish = None if key is None else Wish(key=key, path=use_case.name, body=body)
-    with entrance.rates.seat(caller, told) as keep:
+    with ExitStack() as held:
+        keep = _seat(held, core, caller, entrance=entrance, key=key, told=told)
         stream = open_stream(
             core,
             use_case,
@@ -52,6 +54,18 @@ def begin(  # noqa: PLR0913 - what a request brings
         if entrance.watch.began(stream, caller):
             keep(stream)
     return stream
+
+
+def _seat(  # noqa: PLR0913 - as above
+    held: ExitStack, core: Core, caller: Caller, *, entrance: Entrance, key: str | None, told: Told
+) -> Callable[[Stream], None]:
+    """Take a seat; where none is left, what the key began before has one. Raises RateLimited."""
+    try:
+        return held.enter_context(entrance.rates.seat(caller, told))
+    except RateLimited:
+        if key is None or not core.claims.is_known(key, caller.owner):
+            raise
+        return lambda _stream: None
 
 
 def check_chosen_key(field: str, key: str | None, caller: Caller) -> None:

@@ -9,7 +9,7 @@ from services.web.keys import new_key
 from services.web.rates import LATE_S, MINUTE_S, RENEW_S, SEAT_S
 from tests.streams.scripted import Gate, whole
 from tests.streams.sharing.pair import Pair
-from tests.streams.stage import Reply, Stage, settle
+from tests.streams.stage import NDJSON, Reply, Stage, settle
 from tests.web.ws.socket_of import socket_of
 
 KEY, ENTRY = new_key("web", rpm=2)
@@ -89,6 +89,18 @@ def test_a_key_has_so_many_streams_open() -> None:
     gate.set()
     first.read()
     assert statuses(stage, FEW, 2) == [200, 200]
+
+
+def test_who_asks_again_with_the_same_key_needs_no_seat() -> None:
+    """The stream that it joins has one."""
+    gate = Gate()
+    stage = stage_of(lambda _: whole("Hello", gate))
+    keyed = {"key": FEW, "headers": {"Idempotency-Key": "a key of my own"}, "data": "{}"}
+    first = stage.call("POST", "/v1/echo", accept=NDJSON, **keyed)
+    again = stage.call("POST", "/v1/echo", accept=NDJSON, **keyed)
+    assert (again.status, again.stream) == (200, first.stream)
+    assert stage.post(key=FEW).status == 429
+    gate.set()
 
 
 def test_each_limit_that_is_told_has_its_quota_and_what_is_left() -> None:
