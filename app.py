@@ -149,10 +149,8 @@ def _register_operator(app: Flask, core: Core, keys: Keys, levels: Levels) -> No
 
 
 def _register(app: Flask, core: Core, entrance: Entrance) -> None:
-    use_cases = core.use_cases
-    app.register_blueprint(
-        StreamRoutes(core, use_cases, entrance, offered(core.settings.pad_bytes)).blueprint()
-    )
+    use_cases, types = core.use_cases, offered(core.settings.pad_bytes)
+    app.register_blueprint(StreamRoutes(core, use_cases, entrance, types).blueprint())
     app.register_blueprint(SessionRoutes(core, use_cases, entrance.keys).blueprint())
     app.register_blueprint(SubjectRoutes(core, use_cases, entrance).blueprint())
     app.register_blueprint(UsageRoute(core, entrance.keys).blueprint())
@@ -163,7 +161,7 @@ def _register(app: Flask, core: Core, entrance: Entrance) -> None:
             use_cases=use_cases,
             limits=lambda use_case: _limits(core, use_case),
             ready=partial(_ready, core, entrance.keys),
-            openapi=lambda keyed: document(use_cases, version=VERSION, keyed=keyed),
+            openapi=lambda keyed: document(use_cases, version=VERSION, keyed=keyed, types=types),
             keyed=entrance.keys.__bool__,
         )
     )

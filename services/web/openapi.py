@@ -3,10 +3,11 @@
 Made once, at start, from the registry; what the bodies look like is in ``schemas.py``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from services.streams.use_case import UseCase
 from services.web.schemas import JSON_TYPE, Json, input_refs, problem_responses, ref, schemas
+from services.wire.negotiation import TYPES
 
 # Statuses of problems: of every private route, of one that names something, of one that starts.
 PRIVATE = (400, 401, 403, 405, 414, 431, 500)
@@ -20,8 +21,13 @@ LISTS = (*PRIVATE, 422, 503)
 NUMBER: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 
 
-def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> Json:
-    """Return the document; ``keyed`` tells whether private routes ask for a key."""
+def document(
+    use_cases: Mapping[str, UseCase], *, version: str, keyed: bool, types: Container[str] = TYPES
+) -> Json:
+    """Return the document; ``keyed`` tells whether private routes ask for a key.
+
+    ``types`` are those in which streams are offered.
+    """
     return {
         "openapi": "3.1.0",
         "info": {
@@ -43,7 +49,7 @@ def document(use_cases: Mapping[str, UseCase], *, version: str, keyed: bool) -> 
         },
         "components": {
             "schemas": schemas(use_cases.values()),
-            "responses": problem_responses(),
+            "responses": {"stream": _stream_response(types), **problem_responses()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}] if keyed else [],
@@ -64,7 +70,7 @@ def _start(use_case: UseCase, schema: Json) -> Json:
             "content": {JSON_TYPE: {"schema": schema, "example": dict(use_case.example)}},
         },
         "responses": {
-            "200": {**_encodings("The answer, as it comes"), "headers": _stream_headers()},
+            "200": ref("responses", "stream"),
             **_problems(STARTS),
         },
     }
@@ -77,7 +83,7 @@ def _stream_paths() -> Json:
         {"name": "Last-Event-ID", "in": "header", "schema": NUMBER, "description": "the same, and wins"},
     ]
     read = {
-        "200": {**_encodings("The events after the one named"), "headers": _stream_headers()},
+        "200": ref("responses", "stream"),
         "204": {"description": "Nothing is left after the end"},
     }
     discarded = {
@@ -226,22 +232,19 @@ def _path_parameter(name: str, what: str) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": what}
 
 
-def _stream_headers() -> Json:
-    text = {"schema": {"type": "string"}}
-    return {"Gloss-Stream": text, "Content-Location": text}
-
-
-def _encodings(what: str) -> Json:
-    event = ref("schemas", "event")
-    lines = {"type": "string", "contentMediaType": JSON_TYPE, "contentSchema": event}
+def _stream_response(types: Container[str]) -> Json:
+    text, event = {"type": "string"}, ref("schemas", "event")
+    lines = {**text, "contentMediaType": JSON_TYPE, "contentSchema": event}
+    bodies = {
+        "text/plain": text,
+        "application/x-ndjson": lines,
+        "text/event-stream": lines,
+        JSON_TYPE: ref("schemas", "result"),
+    }
     return {
-        "description": f"{what}, in the encoding that `Accept` asks for",
-        "content": {
-            "text/plain": {"schema": {"type": "string"}},
-            "application/x-ndjson": {"schema": lines},
-            "text/event-stream": {"schema": lines},
-            JSON_TYPE: {"schema": ref("schemas", "result")},
-        },
+        "description": "What is asked for, as it comes, in the encoding that `Accept` asks for",
+        "headers": {"Gloss-Stream": {"schema": text}, "Content-Location": {"schema": text}},
+        "content": {kind: {"schema": schema} for kind, schema in bodies.items() if kind in types},
     }
 
 

@@ -26,6 +26,7 @@ from services.web.subjects import SubjectRoutes
 from services.web.usage import UsageRoute
 from services.web.usage_history import UsageHistory
 from services.web.ws.route import WebSocketRoute
+from services.wire.negotiation import offered
 from tests.streams.scripted import Gate, whole
 from tests.streams.stage import Stage, settle, stage_settings
 from tests.web.test_pages import CLIENT, USE_CASE
@@ -46,6 +47,7 @@ class Other(Input):
 
 OTHER = UseCase(name="other", title="Other", input=Other, transform=one_call(dict), events=(Check,))
 USE_CASES = {use_case.name: use_case for use_case in (USE_CASE, OTHER)}
+STREAM = {"$ref": "#/components/responses/stream"}
 DOCUMENT = json.loads(msgspec.json.encode(document(USE_CASES, version="1.2", keyed=True)))
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
@@ -109,8 +111,15 @@ def test_every_operation_has_a_name_of_its_own():
 @pytest.mark.parametrize("name", USE_CASES)
 def test_a_start_answers_in_four_encodings(name):
     """The answer's encodings are those that are spoken."""
-    content = DOCUMENT["paths"][f"/v1/{name}"]["post"]["responses"]["200"]["content"]
+    assert DOCUMENT["paths"][f"/v1/{name}"]["post"]["responses"]["200"] == STREAM
+    content = DOCUMENT["components"]["responses"]["stream"]["content"]
     assert list(content) == ["text/plain", "application/x-ndjson", "text/event-stream", "application/json"]
+
+
+def test_padded_streams_have_no_text() -> None:
+    """What is not offered is not documented."""
+    padded = document(USE_CASES, version="1", keyed=True, types=offered(128))
+    assert "text/plain" not in padded["components"]["responses"]["stream"]["content"]
 
 
 @pytest.mark.parametrize("kind", GlossError.tree())
