@@ -87,8 +87,12 @@ class Connections:
         return any(one.phase is Phase.REQUEST and one.since < since for one in self._open)
 
     def asking(self) -> bool:
-        """Tell whether a request is being read or answered."""
-        return any(one.phase in {Phase.HEAD, Phase.REQUEST} for one in self._open)
+        """Tell whether a request is being read or answered, or is about to come."""
+        youngest = self._now() - ABOUT_TO_ASK_S
+        return any(
+            one.phase in {Phase.HEAD, Phase.REQUEST} or (one.phase is Phase.NEW and one.since > youngest)
+            for one in self._open
+        )
 
     def look(self) -> None:
         """End what is overdue, if it is time to look."""

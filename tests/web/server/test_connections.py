@@ -123,7 +123,7 @@ def test_a_drain_sends_away_those_between_two_requests() -> None:
 @pytest.mark.parametrize(
     ("phase", "asks"),
     [
-        (Phase.NEW, False),
+        (Phase.NEW, True),
         (Phase.HEAD, True),
         (Phase.REQUEST, True),
         (Phase.IDLE, False),
@@ -137,6 +137,14 @@ def test_who_has_begun_a_request_is_asking(phase: Phase, asks: bool) -> None:
     assert not connections.asking()
     enter(connections, clock, phase)
     assert connections.asking() is asks
+
+
+def test_who_has_come_and_says_nothing_is_not_asking() -> None:
+    """A second after it came; until then it is about to."""
+    connections, clock = house()
+    enter(connections, clock, Phase.NEW)
+    clock.advance(ABOUT_TO_ASK_S)
+    assert not connections.asking()
 
 
 def test_what_was_begun_before_is_told_from_what_came_after() -> None:
