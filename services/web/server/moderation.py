@@ -14,8 +14,10 @@ from typing import Any
 import gevent
 from gevent import monkey
 
-# From this share of a core on, what waking costs is worth more than a moment.
+# From this share of a core on, what waking costs is worth more than a moment; with fewer streams than
+# that it is openings which keep it busy, and those gain nothing by waiting.
 BUSY = 0.15
+MANY = 32
 LOOK_S = 0.1
 # A moment: a fifth of the time between two tokens at 50 a second.
 REST_S = 0.004
@@ -28,19 +30,22 @@ _sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 class Moderation:
     """Lets the loop rest before it polls, while this thread is busy and nothing is left to be done.
 
-    ``opening()`` tells whether a request is being answered. An idle watcher never runs before what
-    is pending, callbacks included; while there is one, polling does not wait, so this does.
+    ``streams()`` gives how many run here, ``opening()`` whether a request is being answered. An idle
+    watcher never runs before what is pending, callbacks included; while there is one, polling does
+    not wait, so this does.
     """
 
     def __init__(
         self,
         loop: Any,
-        opening: Callable[[], object],
         *,
+        streams: Callable[[], int],
+        opening: Callable[[], object],
         used: Callable[[], float] = thread_time,
         rest: Callable[[float], None] = _sleep,
     ) -> None:
         """``used`` gives the seconds of CPU that this thread has used; ``rest`` stops it for so long."""
+        self._streams = streams
         self._opening = opening
         self._used = used
         self._rest = rest
@@ -56,7 +61,7 @@ class Moderation:
         """Begin or end to moderate, by what was used since the last look."""
         used = self._used()
         share, self._used_before = (used - self._used_before) / LOOK_S, used
-        if share < BUSY:
+        if share < BUSY or self._streams() < MANY:
             self._idle.stop()
         elif not self._idle.active:
             self._idle.start(self._collect)
@@ -70,8 +75,8 @@ class Moderation:
         self._idle.stop()
 
 
-def moderate(opening: Callable[[], object]) -> Moderation:
+def moderate(streams: Callable[[], int], opening: Callable[[], object]) -> Moderation:
     """Moderate this thread's loop."""
-    moderation = Moderation(gevent.get_hub().loop, opening)
+    moderation = Moderation(gevent.get_hub().loop, streams=streams, opening=opening)
     moderation.start()
     return moderation

@@ -52,7 +52,7 @@ class Worker(GeventWorker):
         pulse = getattr(self.wsgi, "extensions", {}).get("gloss.pulse")
         if pulse is not None:
             gevent.spawn(pulse.run)
-        moderation = moderate(self.greenlets.__len__)
+        moderation = moderate(lambda: len(core.streams.running) if core else 0, self.greenlets.__len__)
         while self.alive:
             self._turn()
         moderation.stop()

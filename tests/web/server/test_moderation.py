@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from services.web.server.moderation import BUSY, LOOK_S, REST_S, SHORT_REST_S, Moderation
+from services.web.server.moderation import BUSY, LOOK_S, MANY, REST_S, SHORT_REST_S, Moderation
 
 
 class Busy:
@@ -13,11 +13,18 @@ class Busy:
 
     def __init__(self) -> None:
         self.share = 1.0
+        self.streams = MANY
         self.answering: list[str] = []
         self.rests: list[float] = []
         self._used = 0.0
         loop = gevent.get_hub().loop
-        self.moderation = Moderation(loop, lambda: self.answering, used=self.used, rest=self.rests.append)
+        self.moderation = Moderation(
+            loop,
+            streams=lambda: self.streams,
+            opening=lambda: self.answering,
+            used=self.used,
+            rest=self.rests.append,
+        )
 
     def used(self) -> float:
         self._used += self.share * LOOK_S
@@ -46,6 +53,13 @@ def test_a_busy_thread_rests(busy: Busy) -> None:
 def test_who_has_little_to_do_never_rests(busy: Busy) -> None:
     """What comes is taken at once."""
     busy.share = BUSY / 2
+    busy.moderation.look()
+    assert busy.waits() == []
+
+
+def test_who_is_busy_with_few_streams_never_rests(busy: Busy) -> None:
+    """Their beginnings are what it is busy with."""
+    busy.streams = MANY - 1
     busy.moderation.look()
     assert busy.waits() == []
 
