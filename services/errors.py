@@ -327,7 +327,7 @@ class Overloaded(GlossError):
     title = "The service is full"
     meaning = (
         "GLOSS_MAX_STREAMS are at work and GLOSS_MAX_QUEUED wait, or the wait took GLOSS_QUEUE_S, or "
-        "little memory is left. Member `retry_after_s` says when to try again."
+        "little memory is left, or the store is away. Member `retry_after_s` says when to try again."
     )
     come_back_s = 1  # streams end all the time
 

@@ -105,7 +105,9 @@ def test_variables_are_read(tmp_path: Path, variable: str, value: str, field: st
     ("variable", "value"),
     [("PORT", "x"), ("PORT", "70000"), ("GLOSS_DEADLINE_S", "0"), ("GLOSS_ATTEMPTS", "11"),
      ("GLOSS_RETRY_SHARE", "1.5"), ("GLOSS_RETRIES_PER_MINUTE", "-1"),
-     ("GLOSS_MAX_STREAMS", "0"), ("GLOSS_OPEN", "maybe"), ("GLOSS_CONTEXT_WINDOW", "10")],
+     ("GLOSS_MAX_STREAMS", "0"), ("GLOSS_OPEN", "maybe"), ("GLOSS_CONTEXT_WINDOW", "10"),
+     ("GLOSS_SECRET", "a" * 31), ("OPENAI_BASE_URL", "foo"), ("OPENAI_BASE_URL", "https://"),
+     ("GLOSS_TOKENS_PER_DAY", "0"), ("GLOSS_USD_PER_DAY", "0")],
 )  # fmt: skip
 def test_what_is_out_of_its_limits_is_refused(tmp_path: Path, variable: str, value: str) -> None:
     """At start, by name."""

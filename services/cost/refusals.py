@@ -45,7 +45,7 @@ def exhausted(short: Short, now: float) -> BudgetExhausted:
     said = f"The budget of {whose} is used up, or does not allow one more answer"
     if short.waits_for_others:
         return BudgetExhausted(
-            f"{said}, or held by streams that run.", retry_after_s=min(BACK_SOON_S, left_s)
+            f"{said}, or is held by streams that run.", retry_after_s=min(BACK_SOON_S, left_s)
         )
     if ever:
         return BudgetExhausted(f"{said}; it does not come back.")

@@ -53,7 +53,10 @@ class Settings(BaseSettings):
         None, "OPENAI_API_KEY", "The provider's key, as the openai SDK names it."
     )
     openai_base_url: str | None = setting(
-        None, "OPENAI_BASE_URL", "Any OpenAI-compatible endpoint, as the openai SDK names it."
+        None,
+        "OPENAI_BASE_URL",
+        "Any OpenAI-compatible endpoint, as the openai SDK names it.",
+        pattern=r"^https?://[^/?#\s]+",
     )
     model: str | None = setting(
         None,
@@ -134,7 +137,10 @@ class Settings(BaseSettings):
         "Entries as `make key` prints them, by commas or white space. Hashes only, so they need no disk.",
     )
     secret: SecretStr | None = setting(
-        None, "GLOSS_SECRET", "Signs tokens; unset, one is made and kept in the store."
+        None,
+        "GLOSS_SECRET",
+        "Signs tokens: 32 characters that nobody guesses. Unset, one is made and stored.",
+        min_length=32,
     )
     token_s: float = setting(
         86_400,
@@ -176,11 +182,11 @@ class Settings(BaseSettings):
 
     # What it may cost
     usd_per_day: Decimal | None = setting(
-        None, "GLOSS_USD_PER_DAY", unit="USD", ge=0,
+        None, "GLOSS_USD_PER_DAY", unit="USD", gt=0,
         why="All callers together, by UTC: reserved before a provider is asked. Unset: no limit.",
     )  # fmt: skip
     tokens_per_day: int | None = setting(
-        None, "GLOSS_TOKENS_PER_DAY", unit="tokens", ge=0,
+        None, "GLOSS_TOKENS_PER_DAY", unit="tokens", gt=0,
         why="The same in tokens, input and output together: for models without a price.",
     )  # fmt: skip
     prices: Path | None = setting(

@@ -130,6 +130,8 @@ def _result_schema() -> Json:
         "required": [*members, "events", "finish"],
         "properties": members
         | {
+            "session": text,
+            "turn": {"type": "integer"},
             "events": {"type": "array", "items": ref("schemas", "event")},
             "finish": ref("schemas", "event.Finish"),
         },

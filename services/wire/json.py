@@ -36,9 +36,15 @@ def body(events: Sequence[Event], lines: Sequence[bytes], more: dict[str, Any]) 
             "stream": start.stream,
             "use_case": start.use_case,
             "model": start.model,
+            **_turn(start),
             "text": joined_text(events),
             "events": between,
             "finish": msgspec.Raw(lines[-1][:-1]),
         }
         | more
     )
+
+
+def _turn(start: Start) -> dict[str, Any]:
+    """Return the session and its turn, where there is one: without it a lesson could not go on."""
+    return {} if start.session is None else {"session": start.session, "turn": start.turn}

@@ -20,7 +20,8 @@ ENTRIES = (ENTRY.line(), FEW_ENTRY.line(), FREE_ENTRY.line())
 
 def stage_of(says: Any = None, **settings: Any) -> Stage:
     return Stage(
-        says=says or whole("Hello"), settings={"keys": ENTRIES, "secret": "of the tests", **settings}
+        says=says or whole("Hello"),
+        settings={"keys": ENTRIES, "secret": "of the tests, and long enough to be one", **settings},
     )
 
 

@@ -46,7 +46,7 @@ def service() -> Stage:
     return Stage(
         use_cases=USE_CASES,
         prompts=HERE / "prompts",
-        settings={"keys": (ENTRY.line(),), "secret": "of the tests"},
+        settings={"keys": (ENTRY.line(),), "secret": "of the tests, and long enough to be one"},
     )
 
 

@@ -24,7 +24,10 @@ from tests.web.ws.socket_of import socket_of
 KEY, ENTRY = new_key("web")
 OTHER, OTHER_ENTRY = new_key("other")
 TUTOR, TUTOR_ENTRY = new_key("tutor", scopes=["diary"], expires=datetime(2026, 1, 2, 4, tzinfo=UTC))
-SETTINGS = {"keys": tuple(one.line() for one in (ENTRY, OTHER_ENTRY, TUTOR_ENTRY)), "secret": "of the tests"}
+SETTINGS = {
+    "keys": tuple(one.line() for one in (ENTRY, OTHER_ENTRY, TUTOR_ENTRY)),
+    "secret": "of the tests, and long enough to be one",
+}
 PAGE = "https://page.example"
 ANN = {"subject": "ann", "budget_tokens": 1000}
 
@@ -211,7 +214,7 @@ def test_a_token_ends_with_its_key() -> None:
 @pytest.mark.R23
 def test_a_withdrawn_key_withdraws_its_tokens() -> None:
     """What runs by them ends, and they open nothing more."""
-    stage = Stage(says=whole("Hello", Gate()), settings={"secret": "of the tests"})
+    stage = Stage(says=whole("Hello", Gate()), settings={"secret": "of the tests, and long enough to be one"})
     store = stage.core.exchange.store
     stored_keys.add(store, ENTRY)
     watch = stage.app.extensions["gloss.entrance"].watch

@@ -21,7 +21,13 @@ PAGE = "https://page.example"
 
 
 def keyed(**more: Any) -> Stage:
-    return Stage(settings={"keys": (ENTRY.line(), OTHER_ENTRY.line()), "secret": "of the tests"}, **more)
+    return Stage(
+        settings={
+            "keys": (ENTRY.line(), OTHER_ENTRY.line()),
+            "secret": "of the tests, and long enough to be one",
+        },
+        **more,
+    )
 
 
 def tokens(store: Store) -> Tokens:
@@ -111,7 +117,13 @@ def test_a_forged_token_opens_nothing(change: Any) -> None:
 def test_a_token_may_be_bound_to_an_origin(headers: dict[str, str], status: int) -> None:
     """Then no page of another one can use it, and no program without one."""
     stage = keyed()
-    stage = Stage(settings={"keys": (ENTRY.line(),), "secret": "of the tests", "cors_origins": (PAGE,)})
+    stage = Stage(
+        settings={
+            "keys": (ENTRY.line(),),
+            "secret": "of the tests, and long enough to be one",
+            "cors_origins": (PAGE,),
+        }
+    )
     _, url = opened(stage, origin=PAGE)
     assert stage.call("GET", url, headers=headers).status == status
 
@@ -156,7 +168,9 @@ def test_a_withdrawn_key_withdraws_its_tokens() -> None:
     """A token is no better than the key that asked for it."""
     stage = keyed()
     stream, url = opened(stage)
-    without = Stage(settings={"keys": (OTHER_ENTRY.line(),), "secret": "of the tests"})
+    without = Stage(
+        settings={"keys": (OTHER_ENTRY.line(),), "secret": "of the tests, and long enough to be one"}
+    )
     assert stage.call("GET", url).status == 200
     assert without.call("GET", url).status == 401
     assert stream
@@ -166,7 +180,7 @@ def test_a_withdrawn_key_withdraws_its_tokens() -> None:
 def test_a_token_is_over_with_the_key_that_asked_for_it() -> None:
     """Though another one owns the same."""
     key, entry = new_key("leaked", owner=ENTRY.id)
-    stage = Stage(settings={"secret": "of the tests", "keys": (ENTRY.line(),)})
+    stage = Stage(settings={"secret": "of the tests, and long enough to be one", "keys": (ENTRY.line(),)})
     stored_keys.add(stage.core.exchange.store, entry)
     stage.app.extensions["gloss.entrance"].watch.round()
     stream = stage.post(key=KEY)

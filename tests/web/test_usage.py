@@ -75,7 +75,13 @@ def test_what_runs_is_reserved_of_a_limit() -> None:
 def test_a_token_is_told_its_own_limit() -> None:
     """It does not begin anew; what its key and the service may spend is nothing for an end user."""
     key, entry = new_key("web", quota=Quota(tokens_day=7000))
-    stage = Stage(settings={"tokens_per_day": 9000, "keys": (entry.line(),), "secret": "of the tests"})
+    stage = Stage(
+        settings={
+            "tokens_per_day": 9000,
+            "keys": (entry.line(),),
+            "secret": "of the tests, and long enough to be one",
+        }
+    )
     wish = json.dumps({"subject": "ann", "budget_tokens": 1000})
     token = stage.call("POST", "/v1/tokens", key=key, data=wish).json()["token"]
     stage.post(key=key).read()

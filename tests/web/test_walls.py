@@ -16,7 +16,7 @@ from tests.streams.stage import Reply, Stage
 
 KEY, ENTRY = new_key("web")
 OTHER, OTHER_ENTRY = new_key("other")
-KEYED = {"keys": (ENTRY.line(), OTHER_ENTRY.line()), "secret": "of the tests"}
+KEYED = {"keys": (ENTRY.line(), OTHER_ENTRY.line()), "secret": "of the tests, and long enough to be one"}
 FORGED = f"{KEY[:-1]}{'x' if KEY[-1] != 'x' else 'y'}"
 # Who opens a socket may say who it is in its first message.
 BY_MESSAGE = {("GET", "/v1/ws")}

@@ -117,6 +117,13 @@ def test_json_is_the_whole_result(events: list[Event]) -> None:
         }
 
 
+def test_a_turn_of_a_session_says_which() -> None:
+    """Without it nobody could take the next one."""
+    events = [msgspec.structs.replace(START, session="se_1", turn=2), FINISH]
+    body = json.loads(whole.body(events, lines(events), {}))
+    assert (body["session"], body["turn"]) == ("se_1", 2)
+
+
 def test_a_use_case_adds_members_to_the_result() -> None:
     """They stand beside ours."""
     body = json.loads(whole.body([START, FINISH], lines([START, FINISH]), {"translations": [1]}))

@@ -70,7 +70,8 @@ def test_what_an_earlier_release_began_is_filed_under_its_key() -> None:
     """It said nothing of its reservation; the end user's name is no part of the books."""
     key, entry = new_key("web")
     pair = Pair(
-        says=whole("Hello", Gate()), settings=GRACE | {"keys": (entry.line(),), "secret": "of the tests"}
+        says=whole("Hello", Gate()),
+        settings=GRACE | {"keys": (entry.line(),), "secret": "of the tests, and long enough to be one"},
     )
     wish = '{"subject": "ann", "budget_tokens": 9999}'
     shown = pair.here.call("POST", "/v1/tokens", key=key, data=wish).json()["token"]

@@ -38,7 +38,7 @@ class Away(MemoryStore):
 def test_before_it_is_known_who_may_call_there_is_no_socket(tmp_path):
     """It would wait for a key that may not be needed; with keys in the settings one is."""
     note_served(tmp_path)
-    started_again = {"metrics_folder": tmp_path, "secret": "of the tests"}
+    started_again = {"metrics_folder": tmp_path, "secret": "of the tests, and long enough to be one"}
     reply = handshake(Stage(store=Away(), settings=started_again))
     assert (reply.status, slug(reply)) == (503, "overloaded")
     keyed = handshake(Stage(store=Away(), settings=started_again | KEYED))
