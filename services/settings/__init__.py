@@ -49,9 +49,7 @@ class Settings(BaseSettings):
     )
 
     # Which model answers
-    openai_api_key: SecretStr | None = setting(
-        None, "OPENAI_API_KEY", "The provider's key, as the openai SDK names it."
-    )
+    openai_api_key: SecretStr | None = setting(None, "OPENAI_API_KEY", "The provider's key, as for its SDK.")
     openai_base_url: str | None = setting(
         None,
         "OPENAI_BASE_URL",

@@ -89,12 +89,11 @@ class Attempt:
         """Return what it has used until now, counted here."""
         return llm.Tokens(input=self.planned.input_tokens, output=self._meter.tokens)
 
-    @property
-    def said_tokens(self) -> int:
-        """Return what it has used of its cap: as the provider counts it, which may be more than we do."""
-        if self._reported is not None:
-            return max(self._reported.output, self.counted.output)
-        return self._cap if self.reason == "length" else self.counted.output
+    def used(self) -> Callable[[], int]:
+        """Return what counts what it used of its cap: as the provider does, which may be more than we do."""
+        if self._reported is None and self.reason == "length":
+            return partial(int, self._cap)
+        return partial(_more, self._meter, self._reported.output if self._reported else 0)
 
     def deltas(self) -> Generator[str, None, None]:
         """Ask, and yield the text; raises ProviderFailure."""
@@ -150,6 +149,10 @@ class Attempt:
         self._terms.reservation.spend(
             self._grant, self.model.name, tokens, dollars, reported=reported is not None
         )
+
+
+def _more(meter: OutputMeter, reported: int) -> int:
+    return max(meter.tokens, reported)
 
 
 def _had_begun(failure: ProviderFailure) -> bool:

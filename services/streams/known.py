@@ -70,7 +70,7 @@ class Known:
         allowance, self._allowance = self._allowance, None
         if allowance is not None:
             granted = allowance.reserve(self.wanted)
-            allowance.settle(granted, granted)
+            allowance.settle(granted, lambda: granted)
         return self.wanted
 
     def close(self) -> None:

@@ -79,9 +79,11 @@ class Reply:
     def _settle(self) -> None:
         granted, self._granted = self._granted or 0, 0
         if granted:
-            used = min(granted, sum(attempt.said_tokens for attempt in self._made))
+            used = [attempt.used() for attempt in self._made]
             cut = self.reason == "length" and not self._lowered
-            self._terms.allowance.settle(granted, used, cut=cut)
+            self._terms.allowance.settle(
+                granted, lambda: min(granted, sum(tokens() for tokens in used)), cut=cut
+            )
         if self.reason and self._recovers and self._made:
             self.said = "".join(self._made[-1].said)
         self._made.clear()

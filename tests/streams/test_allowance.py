@@ -1,5 +1,7 @@
 """One output cap, many calls."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_nothing_is_left_when_all_is_reserved() -> None:
 def test_what_was_not_used_comes_back() -> None:
     """Settling gives back the difference."""
     allowance = Allowance(10)
-    allowance.settle(allowance.reserve(8), used=3)
+    allowance.settle(allowance.reserve(8), used=lambda: 3)
     assert allowance.reserve(None) == 7
 
 
@@ -44,7 +46,7 @@ def test_a_cap_is_reached_when_a_call_that_had_all_of_it_was_cut() -> None:
     """Not by a call that ended by itself, nor by one whose own cap was smaller."""
     for wanted, used, cut, reached in ((None, 10, True, True), (None, 10, False, False), (9, 9, True, False)):
         allowance = Allowance(10)
-        allowance.settle(allowance.reserve(wanted), used, cut=cut)
+        allowance.settle(allowance.reserve(wanted), partial(int, used), cut=cut)
         assert allowance.reached is reached
 
 
@@ -54,7 +56,7 @@ def test_a_cap_is_reached_when_nothing_is_left_for_a_call() -> None:
     held = allowance.reserve(None)
     allowance.reserve(5)
     assert not allowance.reached
-    allowance.settle(held, used=10)
+    allowance.settle(held, used=lambda: 10)
     allowance.reserve(5)
     assert allowance.reached
 
@@ -63,17 +65,17 @@ def test_a_call_that_was_cut_while_others_held_the_rest_did_not_reach_the_cap() 
     """They may give it back: alone it would have said more."""
     allowance = Allowance(10)
     held, mine = allowance.reserve(6), allowance.reserve(None)
-    allowance.settle(mine, used=4, cut=True)
+    allowance.settle(mine, used=lambda: 4, cut=True)
     assert not allowance.reached
-    allowance.settle(held, used=1)
+    allowance.settle(held, used=lambda: 1)
     assert not allowance.reached
 
 
 def test_once_reached_is_reached() -> None:
     """Whatever is settled later."""
     allowance = Allowance(10)
-    allowance.settle(allowance.reserve(None), used=4, cut=True)
-    allowance.settle(allowance.reserve(2), used=1)
+    allowance.settle(allowance.reserve(None), used=lambda: 4, cut=True)
+    allowance.settle(allowance.reserve(2), used=lambda: 1)
     assert allowance.reached
 
 
@@ -89,7 +91,7 @@ def test_calls_together_never_pass_the_cap(cap: int, calls: list[tuple[int | Non
         said = min(speaks, granted)
         used += said
         if settles_now:
-            allowance.settle(granted, said)
+            allowance.settle(granted, partial(int, said))
         else:
             open_.append(granted - said)
         assert used + sum(open_) <= cap

@@ -275,7 +275,7 @@ def test_a_read_token_is_no_client_token_nor_the_other_way_round() -> None:
 
 def test_another_secret_reads_nothing() -> None:
     """A token of another deployment is none here."""
-    shown = token(Stage(settings={**SETTINGS, "secret": "of others"}))
+    shown = token(Stage(settings={**SETTINGS, "secret": "of others, and as long as one has to be"}))
     assert stage_of().post(key=shown).status == 401
 
 
