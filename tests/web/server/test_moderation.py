@@ -1,11 +1,15 @@
 """Rest while much is going on."""
 
 from collections.abc import Iterator
+from itertools import count
 
 import gevent
 import pytest
+from gevent.event import Event as Signal
 
 from services.web.server.moderation import BUSY, LOOK_S, MANY, REST_S, SHORT_REST_S, Moderation
+
+TURNS = 3  # of the loop, with nothing to be done
 
 
 class Busy:
@@ -16,6 +20,7 @@ class Busy:
         self.streams = MANY
         self.answering: list[str] = []
         self.rests: list[float] = []
+        self.rested = Signal()
         self._used = 0.0
         loop = gevent.get_hub().loop
         self.moderation = Moderation(
@@ -23,17 +28,24 @@ class Busy:
             streams=lambda: self.streams,
             opening=lambda: self.answering,
             used=self.used,
-            rest=self.rests.append,
+            rest=self.rest,
         )
 
     def used(self) -> float:
         self._used += self.share * LOOK_S
         return self._used
 
+    def rest(self, seconds: float) -> None:
+        self.rests.append(seconds)
+        self.rested.set()
+
     def waits(self) -> list[float]:
         """The rests that are taken while nothing is to be done for a moment."""
         self.rests.clear()
-        gevent.sleep(0.002)
+        turns, turned, probe = count(1), Signal(), gevent.get_hub().loop.idle()
+        probe.start(lambda: next(turns) == TURNS and turned.set())
+        turned.wait()  # each turn in which this idle watcher ran, any other one ran too
+        probe.stop()
         return self.rests
 
 
@@ -99,6 +111,4 @@ def test_stop(busy: Busy) -> None:
 def test_it_looks_by_itself(busy: Busy) -> None:
     """Once started, it looks every tenth of a second."""
     busy.moderation.start()
-    with gevent.Timeout(5):
-        while not busy.rests:
-            gevent.sleep(LOOK_S / 2)
+    assert busy.rested.wait(5)
