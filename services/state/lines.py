@@ -3,14 +3,13 @@
 The connections are redis-py's, the pool is not. After a greenlet was killed in the middle of a
 command, the reply that comes late must not be taken for the next one's: so a line goes back
 only after a whole reply, and whatever else happens closes it. And one time limit holds for all
-of a call: the wait for a line, name, connection, TLS, command, reply.
+of a call: the wait for a line, name, connection, TLS, command, reply (``waiting.py`` tells how it counts).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
-import gevent
 from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
@@ -20,6 +19,7 @@ from services.state.breaker import RefusedError
 from services.state.scripts import Script
 from services.state.store import StoreDownError
 from services.state.turns import Turns
+from services.state.waiting import Limit, TooLongError
 
 Word: TypeAlias = bytes | str | int
 
@@ -80,20 +80,15 @@ class Lines:
 
     @contextmanager
     def _line(self, within_s: float) -> Iterator[_Line]:
-        limit = gevent.Timeout.start_new(within_s)
         try:
-            with self._turns(), self._in_step() as line:
+            with Limit(within_s), self._turns(), self._in_step() as line:
                 yield line
-        except gevent.Timeout as timeout:
-            if timeout is not limit:
-                raise
+        except TooLongError:
             self.close()
             raise StoreDownError("no answer in time") from None
         except (RedisError, OSError) as error:
             self.close()  # the others lead to the same server, which may be another one by now
             raise StoreDownError(_told(error)) from error
-        finally:
-            limit.close()
 
     @contextmanager
     def _in_step(self) -> Iterator[_Line]:

@@ -5,12 +5,12 @@ is not begun that could outlast what is left: cut short, it would look like a se
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from services.state.store import StoreDownError
+from services.state.waiting import Waiting
 
 FRESH = 0.9  # of its patience: less is left for what it cannot do without
 CALLS = 2  # that take as long as they may; then a request has waited long enough
@@ -38,7 +38,7 @@ def left() -> float:
 
 
 @contextmanager
-def spent(most_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> Iterator[None]:
+def spent(most_s: float, *, waits: Callable[[float], Waiting] = Waiting) -> Iterator[None]:
     """Count a call that takes ``most_s`` at most; raises StoreDownError where it is not to be begun."""
     left_s = _left.get()
     if left_s is None:
@@ -46,8 +46,8 @@ def spent(most_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> 
         return
     if left_s < most_s:
         raise StoreDownError("this request has waited for it long enough")
-    began = monotonic()
-    try:
-        yield
-    finally:
-        _left.set(left_s - (monotonic() - began))
+    with waits(most_s) as waiting:
+        try:
+            yield
+        finally:
+            _left.set(left_s - waiting.seconds)

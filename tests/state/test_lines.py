@@ -17,6 +17,7 @@ from tests.certificate import Certificate, self_signed
 from tests.live.service import free_port
 from tests.proxy.fixtures import Proxy, proxied
 from tests.redis_server import RedisServer, redis_server
+from tests.state.busy import keep_busy
 from tests.state.failures import failure_of
 
 SHORT = 0.1
@@ -98,6 +99,17 @@ def test_queue_counts(proxy, line):
     gevent.joinall(waiting)  # one after the other would take minutes
 
     assert {type(one.value) for one in waiting} == {StoreDownError}
+
+
+@pytest.mark.R17
+def test_busy_process(line):
+    """A process that was busy with something else for longer than a call may take has not waited for it."""
+    waiting = [gevent.spawn(get, line, key, SHORT) for key in "ab"]
+    for _ in range(3):
+        gevent.sleep(0)
+        keep_busy(2 * SHORT)
+
+    assert [one.get() for one in waiting] == [b"1", b"2"]
 
 
 def test_slow_reply(redis, proxy, line):

@@ -6,36 +6,40 @@ import pytest
 from services.state import patience
 from services.state.redis import RedisStore
 from services.state.store import StoreDownError
+from services.state.waiting import Waiting
 from tests.proxy.fixtures import proxied
 from tests.redis_server import RedisServer
+from tests.state.busy import keep_busy
 
 
-class Watch:
-    """A clock that a call moves."""
+class Waited(Waiting):
+    """A wait that has taken so long."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
+    def __init__(self, seconds: float) -> None:
+        super().__init__(1.0)
+        self._took = seconds
 
-    def __call__(self) -> float:
-        return self.now
+    @property
+    def seconds(self) -> float:
+        return self._took
 
 
-def take(watch: Watch, seconds: float) -> None:
+def take(seconds: float) -> None:
     """Make one call that may take a second."""
-    with patience.spent(1.0, monotonic=watch):
-        watch.now += seconds
+    with patience.spent(1.0, waits=lambda _: Waited(seconds)):
+        pass
 
 
 def in_a_greenlet(*takes: float, request: bool) -> int:
     """Return how many of these calls were begun."""
 
     def run() -> int:
-        watch, made = Watch(), 0
+        made = 0
         if request:
             patience.begin(1.0)
         for seconds in takes:
             try:
-                take(watch, seconds)
+                take(seconds)
             except StoreDownError:
                 return made
             made += 1
@@ -62,11 +66,26 @@ def test_what_is_only_good_to_have_is_left_out_once_a_request_has_waited(
 
     def run() -> bool:
         patience.begin(1.0)
-        take(Watch(), waits)
+        take(waits)
         return patience.is_fresh()
 
     assert gevent.spawn(run).get() is fresh
     assert gevent.spawn(patience.is_fresh).get() is True
+
+
+@pytest.mark.R17
+def test_what_the_process_is_busy_with_costs_a_request_no_patience() -> None:
+    """It hardly waited for the store, however late the loop came by."""
+
+    def run() -> bool:
+        patience.begin(0.1)
+        with patience.spent(0.1):
+            for _ in range(2):
+                keep_busy(0.1)
+                gevent.sleep(0)
+        return patience.is_fresh()
+
+    assert gevent.spawn(run).get() is True
 
 
 def test_whoever_is_no_request_waits_as_long_as_it_takes() -> None:
@@ -76,16 +95,17 @@ def test_whoever_is_no_request_waits_as_long_as_it_takes() -> None:
 
 def test_each_request_of_a_connection_has_its_own() -> None:
     """One greenlet serves them one after the other."""
-    watch = Watch()
 
-    def connection() -> None:
+    def connection() -> int:
+        made = 0
         for _ in range(3):
             patience.begin(1.0)
-            take(watch, 0.9)
-            take(watch, 0.9)
+            for _ in range(2):
+                take(0.9)
+                made += 1
+        return made
 
-    gevent.spawn(connection).get()
-    assert watch.now == pytest.approx(5.4)
+    assert gevent.spawn(connection).get() == 6
 
 
 def test_a_call_that_is_not_begun_is_no_failure_of_the_server(redis: RedisServer) -> None:
