@@ -62,13 +62,10 @@ class Prompt:
 
         Raises ``jinja2.UndefinedError`` for a variable that was not given.
         """
-        system, user = (self._block(role, variables) for role in ROLES)
+        context = self.template.new_context(dict(variables))
+        system, user = ("".join(self.template.blocks[role](context)).strip() for role in ROLES)
         head = (Message("system", system),) if system else ()
         return (*head, *history, Message("user", user))
-
-    def _block(self, role: str, variables: Mapping[str, object]) -> str:
-        block = self.template.blocks[role]
-        return "".join(block(self.template.new_context(dict(variables)))).strip()
 
 
 def load(folder: Path) -> dict[str, Prompt]:
