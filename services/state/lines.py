@@ -19,7 +19,7 @@ from services.state.breaker import RefusedError
 from services.state.scripts import Script
 from services.state.store import StoreDownError
 from services.state.turns import Turns
-from services.state.waiting import Limit, TooLongError
+from services.state.waiting import Limit
 
 Word: TypeAlias = bytes | str | int
 
@@ -80,15 +80,15 @@ class Lines:
 
     @contextmanager
     def _line(self, within_s: float) -> Iterator[_Line]:
-        try:
-            with Limit(within_s), self._turns(), self._in_step() as line:
-                yield line
-        except TooLongError:
-            self.close()
-            raise StoreDownError("no answer in time") from None
-        except (RedisError, OSError) as error:
-            self.close()  # the others lead to the same server, which may be another one by now
-            raise StoreDownError(_told(error)) from error
+        with Limit(within_s) as limit:
+            try:
+                with self._turns(), self._in_step() as line:
+                    yield line
+            except (RedisError, OSError) as error:
+                self.close()  # the others lead to the same server, which may be another one by now
+                if limit.is_over:
+                    raise StoreDownError("no answer in time") from None
+                raise StoreDownError(_told(error)) from error
 
     @contextmanager
     def _in_step(self) -> Iterator[_Line]:

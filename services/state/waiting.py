@@ -12,8 +12,8 @@ from gevent import get_hub, getcurrent
 PARTS = 25  # of the longest wait; a turn of the loop costs one of them at most
 
 
-class TooLongError(BaseException):
-    """The wait took as long as it may. No ``except Exception`` on the way stops it."""
+class TooLongError(OSError):
+    """The wait took as long as it may. Of this kind, because libraries close what they were opening."""
 
 
 class Waiting:
@@ -41,7 +41,15 @@ class Waiting:
 
 
 class Limit(Waiting):
-    """Raises TooLongError in its block when it has waited for ``most_s``."""
+    """Raises TooLongError in its block when it has waited for ``most_s``, and wherever it waits on then.
+
+    ``is_over`` tells so, whatever was made of the error on the way.
+    """
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the block has waited for as long as it may."""
+        return self._rings >= PARTS
 
     def __enter__(self) -> Self:
         self._greenlet: Any = getcurrent()
@@ -49,5 +57,5 @@ class Limit(Waiting):
 
     def _ring(self) -> None:
         super()._ring()
-        if self._rings == PARTS:
+        if self.is_over:
             self._greenlet.throw(TooLongError)

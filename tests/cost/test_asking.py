@@ -11,6 +11,7 @@ from services.state import patience
 from services.state.memory import MemoryStore
 from services.state.store import StoreDownError
 from services.state.sums import Hold, Sum
+from tests.state.busy import Waited
 from tests.streams.scripted import Gate
 from tests.streams.stage import settle
 
@@ -85,7 +86,7 @@ def test_who_has_waited_before_waits_for_nobody_else(store: Slow) -> None:
 
     def impatient() -> Any:
         patience.begin(1)
-        with patience.spent(0, monotonic=iter((0.0, 0.5)).__next__):
+        with patience.spent(0, waits=lambda _: Waited(0.5)):
             pass
         return asking.reserve(Hold("h", (), 60))
 

@@ -1,8 +1,10 @@
 """Lines to a Redis server, with a proxy between that spoils what passes."""
 
+import gc
 import socket
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import gevent
 import pytest
@@ -110,6 +112,16 @@ def test_busy_process(line):
         keep_busy(2 * SHORT)
 
     assert [one.get() for one in waiting] == [b"1", b"2"]
+
+
+def test_nobody_accepts():
+    """A connection that does not come about in time is closed at once, and not when its memory is needed."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        stack.enter_context(socket.create_connection(server.getsockname()))  # all that it takes
+        with pytest.raises(StoreDownError, match="in time"):
+            Lines(f"redis://127.0.0.1:{server.getsockname()[1]}", most=1).ask("PING", within_s=SHORT)
+    gc.collect()  # what was left open says so here
 
 
 def test_slow_reply(redis, proxy, line):

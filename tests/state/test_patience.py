@@ -6,22 +6,9 @@ import pytest
 from services.state import patience
 from services.state.redis import RedisStore
 from services.state.store import StoreDownError
-from services.state.waiting import Waiting
 from tests.proxy.fixtures import proxied
 from tests.redis_server import RedisServer
-from tests.state.busy import keep_busy
-
-
-class Waited(Waiting):
-    """A wait that has taken so long."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(1.0)
-        self._took = seconds
-
-    @property
-    def seconds(self) -> float:
-        return self._took
+from tests.state.busy import Waited, keep_busy
 
 
 def take(seconds: float) -> None:

@@ -13,6 +13,7 @@ from services.state import patience
 from services.state.memory import MemoryStore
 from services.state.store import StoreDownError
 from services.streams.answers.cache import Answer, Cache
+from tests.state.busy import Waited
 from tests.streams.fake_clock import FakeClock
 
 KEPT_S = 60.0
@@ -185,11 +186,10 @@ def test_a_request_that_has_waited_already_does_without() -> None:
     """It keeps its patience with the store for what it needs."""
     cache = cache_of()
     cache.put(key("a"), "me", answer("Hola"))
-    times = iter([0.0, 0.3])
 
     def run() -> Answer | None:
         patience.begin(0.25)
-        with patience.spent(0.25, monotonic=lambda: next(times)):
+        with patience.spent(0.25, waits=lambda _: Waited(0.3)):
             pass
         return cache.get(key("a"))
 
