@@ -1,5 +1,6 @@
-"""What happens when a stream has ended: it is kept to be read again, its turn is over, a line is logged."""
+"""What happens at a stream's end: its turn is over, it is kept to be read again, a line is logged."""
 
+import functools
 import logging
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,27 +18,36 @@ from services.telemetry.traces import Moment
 log = logging.getLogger("gloss.stream")
 
 
-def ended(core: Core, stream: Stream, session: Session | None, sent: Mapping[str, Any], state: Any) -> None:
-    """Keep the stream, end its turn with the state that it left, log a line.
+def end_turn(  # noqa: PLR0913 - what a turn is made of
+    core: Core, stream: Stream, session: Session | None, sent: Mapping[str, Any], state: Any, *, partial: bool
+) -> None:
+    """Give its session the turn that the stream was, and the state that it left; ``sent`` is its request.
 
-    ``sent`` is the request's body.
+    This comes before the stream's end is written: whoever has read that may ask on at once, here or
+    at another process.
     """
+    if session is None:
+        return
+    if stream.discarded:
+        core.sessions.abandon_turn(session, new=not session.turns)
+        return
+    turn = Turn(
+        number=session.next_turn,
+        stream=stream.id,
+        sent={name: value for name, value in sent.items() if name not in {"options", "session"}},
+        text=joined_text(stream.log.after(0)),
+        partial=partial,
+    )
+    stream.owed = functools.partial(core.sessions.store_waiting, session.id)
+    core.sessions.end_turn(session.id, turn, state)
+
+
+def ended(core: Core, stream: Stream) -> None:
+    """Keep the stream for those who read it again, count it, log a line."""
     if stream.discarded:
         core.streams.dropped(stream)
     else:
         core.streams.ended(stream)
-    if session is not None and stream.discarded:
-        core.sessions.abandon_turn(session, new=not session.turns)
-    elif session is not None:
-        end = stream.log.end
-        turn = Turn(
-            number=session.next_turn,
-            stream=stream.id,
-            sent={name: value for name, value in sent.items() if name not in {"options", "session"}},
-            text=joined_text(stream.log.after(0)),
-            partial=not (isinstance(end, Finish) and end.reason == "stop"),
-        )
-        core.sessions.end_turn(session.id, turn, state)
     went = _went(core, stream)
     went.count(core.metrics)
     core.traces.ended(went, Moment(wall=core.clock.now(), monotonic=core.clock.monotonic()))

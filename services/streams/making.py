@@ -152,9 +152,15 @@ class Making:
             raise
 
     def producer(
-        self, pen: Pen, slot: Place, ended: Callable[[Producer], None], *, before: Before | None = None
+        self,
+        pen: Pen,
+        slot: Place,
+        *,
+        ended: Callable[[], None],
+        ending: Callable[[Producer, str], None] = lambda _producer, _end: None,
+        before: Before | None = None,
     ) -> Producer:
-        """Return who drives it and gives back the slot; ``ended`` is called after the end is written.
+        """Return who drives it and gives back the slot; ``ending`` and ``ended`` as it calls them.
 
         ``before`` is what another process had of it.
         """
@@ -171,7 +177,7 @@ class Making:
             self.stream.usage, self.stream.at_cap = self.lent.usage, self.lent.at_cap
         return Producer(
             stream=self.stream, pen=pen, transform=self.transform, calls=calls, plan=self.planner.plan,
-            slot=slot, ended=ended, state=self.session.state if self.session else None,
+            slot=slot, ending=ending, ended=ended, state=self.session.state if self.session else None,
         )  # fmt: skip
 
     def _calls(self, emit: Callable[[Event], None]) -> Calls:

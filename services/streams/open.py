@@ -20,7 +20,7 @@ from services.streams.capacity import Slot
 from services.streams.caps import agreed, input_cap, server_limits
 from services.streams.claims import Wish
 from services.streams.core import Core
-from services.streams.ending import ended
+from services.streams.ending import end_turn, ended
 from services.streams.log import Log
 from services.streams.models import Model
 from services.streams.pen import Pen
@@ -108,7 +108,12 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
             pen = Pen(stream, given.options.granularity)
             sent = given.model_dump(mode="json", exclude_none=True)
             producer = making.producer(
-                pen, slot, lambda producer: ended(core, stream, session, sent, producer.state)
+                pen,
+                slot,
+                ending=lambda producer, end: end_turn(
+                    core, stream, session, sent, producer.state, partial=end != "stop"
+                ),
+                ended=lambda: ended(core, stream),
             )
             pen.write(making.start())
             core.streams.add(stream)

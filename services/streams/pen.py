@@ -15,7 +15,7 @@ from services.telemetry.ends import Course
 class Pen:
     """The only writer of one stream's log; ``write`` takes events, ``finish`` or ``fail`` the end.
 
-    ``tell`` takes what comes from beside the answer, at any time.
+    ``tell`` takes what comes from beside the answer, at any time; ``release`` writes what is held back of it.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Pen:
         self._replay = Replay(shown, stream.log.append) if shown else None
         self._append = self._replay.put if self._replay else stream.log.append
         self._written = _Written(self._append, stream.clock.monotonic, stream.course)
-        self.write, self._release = regrouped(self._written.add, granularity)
+        self.write, self.release = regrouped(self._written.add, granularity)
 
     def tell(self, event: Event) -> None:
         """Append what is no part of the answer: a word that it falls into stays whole."""
@@ -34,7 +34,7 @@ class Pen:
 
     def finish(self, reason: FinishReason, usage: Usage) -> None:
         """Write the end that was meant."""
-        self._release()
+        self.release()
         if self._replay is not None and not self._replay.complete:
             self.fail(differs(), usage)
             return
@@ -51,7 +51,7 @@ class Pen:
 
     def fail(self, error: GlossError, usage: Usage) -> None:
         """Write the end that was not meant."""
-        self._release()
+        self.release()
         partial = self._written.chars > 0 or (self._replay is not None and self._replay.text_shown)
         problem = error.problem(self._stream.url)
         self._stream.log.append(Error(problem=problem, usage=usage, partial=partial))

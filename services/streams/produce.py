@@ -8,6 +8,7 @@ closed, and then the log gets its one end.
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import gevent
@@ -73,7 +74,11 @@ class Opening:
 
 @dataclass(kw_only=True, eq=False)
 class Producer:
-    """Drives one stream from its opening to its end; ``ended`` is called after the end is written."""
+    """Drives one stream from its opening to its end.
+
+    ``ending`` is called before the end is written, with what the ledger calls it, and may wait for the
+    store; ``ended`` is called after it.
+    """
 
     stream: Stream
     pen: Pen
@@ -81,7 +86,8 @@ class Producer:
     calls: Calls
     slot: Place
     plan: Callable[[tuple[Call, ...]], list[Planned]]
-    ended: Callable[["Producer"], None]
+    ending: Callable[["Producer", str], None]
+    ended: Callable[[], None]
     state: Any = None
     _alarm: Alarm | None = None
     _runs: bool = False
@@ -147,9 +153,9 @@ class Producer:
                 self._log(error)
 
     def _leave(self, end: FinishReason | BaseException) -> None:
-        """Settle what it cost, then write the end and tell of it without a switch.
+        """Settle what it cost and end its turn, then write the end and tell of it without a switch.
 
-        So whoever reads the end finds the bill in the ledger, and the turn free.
+        So whoever reads the end finds the bill in the ledger, and the turn in the session.
         """
         if self._alarm:
             self._alarm.close()
@@ -168,15 +174,21 @@ class Producer:
             self.pen.fail(Internal(), Usage())
         self._let_go()
         self.stream.reservation = None
-        self.ended(self)
+        self.ended()
 
     def _settle(self, end: FinishReason | BaseException) -> None:
-        if self.stream.log.broken:
-            return
-        try:
-            self.calls.terms.reservation.settle(_named(end))
-        except BaseException as error:  # noqa: BLE001 - also a stop that comes too late: readers wait for the end
-            self._log(error)
+        name = _named(end)
+        for settle in (
+            self.pen.release,
+            partial(self.calls.terms.reservation.settle, name),
+            partial(self.ending, self, name),
+        ):
+            if self.stream.log.broken:
+                return
+            try:
+                settle()
+            except BaseException as error:  # noqa: BLE001 - a stop that comes too late too: readers wait for the end
+                self._log(error)
 
     def _let_go(self) -> None:
         """Leave the stream its figures: it is kept for a while, what it took to make it need not be."""

@@ -54,7 +54,7 @@ class Sessions:
 
     ``alive`` tells whether a stream still runs, here or elsewhere: a turn whose process died
     keeps nobody out. A turn that ends while the store is away waits here until it is back, and the
-    session with it.
+    session with it; other processes hear of its stream's end after it is stored (``Stream.owed``).
     """
 
     def __init__(self, store: Store, clock: Clock, *, days: float, alive: Callable[[str], bool]) -> None:
@@ -62,7 +62,7 @@ class Sessions:
         self._clock = clock
         self._ttl_s = days * DAY_S
         self._alive = alive
-        self._waiting: dict[str, str] = {}  # sessions whose last turn is not stored, by its stream
+        self._waiting: dict[str, tuple[Turn, Any]] = {}  # by session, with the state that it left
 
     @property
     def waiting(self) -> int:
@@ -103,22 +103,25 @@ class Sessions:
 
     def end_turn(self, session_id: str, turn: Turn, state: Any) -> None:
         """Add the turn and the state that it left; a session deleted meanwhile stays deleted."""
+        self._waiting[session_id] = (turn, state)
         try:
-            self._change(session_id, lambda session: _with(session, turn, state))
+            self.store_waiting(session_id)
         except StoreDownError:
             log.warning("a turn waits for the store to come back")
-            self._waiting[session_id] = turn.stream
-            gevent.spawn(self._end_later, session_id, turn, state)
+            gevent.spawn(self._store_later, session_id)
 
-    def _end_later(self, session_id: str, turn: Turn, state: Any) -> None:
-        while True:
+    def store_waiting(self, session_id: str) -> None:
+        """Store the turn that waits, if there is one; raises StoreDownError."""
+        if session_id in self._waiting:
+            turn, state = self._waiting[session_id]
+            self._change(session_id, lambda session: _with(session, turn, state))
+            self._waiting.pop(session_id, None)  # it may have been stored by two at once
+
+    def _store_later(self, session_id: str) -> None:
+        while session_id in self._waiting:
             self._clock.sleep(AWAY_S)
-            try:
-                self._change(session_id, lambda session: _with(session, turn, state))
-            except StoreDownError:
-                continue
-            self._waiting.pop(session_id, None)
-            return
+            with suppress(StoreDownError):
+                self.store_waiting(session_id)
 
     def abandon_turn(self, session: Session, *, new: bool) -> None:
         """Give back a turn whose stream was refused; a session begun for it disappears."""
@@ -161,6 +164,7 @@ class Sessions:
         The state goes back by that turn if no other came after it. A session that was begun with it
         is forgotten too.
         """
+        self.store_waiting(session_id)
         self._change(session_id, lambda session: _without(session, stream))
 
     def _change(self, session_id: str, change: Callable[[Session], Session | None]) -> None:
@@ -172,6 +176,9 @@ class Sessions:
 
 
 def _with(session: Session, turn: Turn, state: Any) -> Session:
+    """Return the session with a turn; one that is there was stored by a call whose answer did not come."""
+    if turn in session.turns:
+        return session
     turns = (*session.turns, turn)[-MAX_TURNS:]
     return msgspec.structs.replace(session, turns=turns, state=state, before=session.state, running=None)
 

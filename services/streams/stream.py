@@ -91,6 +91,7 @@ class Stream:
     at_cap: Callable[[], bool] = bool
     usage: Callable[[], Usage] = Usage
     settle: Callable[[float], bool] = lambda _seconds: True
+    owed: Callable[[], None] = lambda: None
     confirm: Callable[[], None] = lambda: None
     doubtful: Callable[[], bool] = bool
     interrupt: Callable[[BaseException], None] | None = None

@@ -17,7 +17,7 @@ from services.llm import Tokens
 from services.state.store import StoreDownError
 from services.streams.capacity import Slot
 from services.streams.core import Core
-from services.streams.ending import ended
+from services.streams.ending import end_turn, ended
 from services.streams.known import Before
 from services.streams.log import Log
 from services.streams.making import Making
@@ -101,9 +101,7 @@ def _go_on(core: Core, making: Making, slot: Slot, facts: Facts, before: Before)
     stream.log.append(Notice(code="provider-retry", detail="Another process goes on with this answer."))
     stream.presence.enter()
     stream.presence.leave(held_s=HELD_S)  # its readers are on their way
-    producer = making.producer(
-        pen, slot, lambda _: ended(core, stream, None, facts.sent, None), before=before
-    )
+    producer = making.producer(pen, slot, ended=lambda: ended(core, stream), before=before)
     producer.start(making.opening, before.left_s)
 
 
@@ -140,10 +138,11 @@ def _charge(core: Core, stream: Stream, facts: Facts) -> None:
 def _end(core: Core, stream: Stream, facts: Facts) -> None:
     _charge(core, stream, facts)
     problem = ShuttingDown("The process that made this answer ended before the answer did.")
+    session = _session(core, facts)
+    end_turn(core, stream, session, facts.sent, session.state if session else None, partial=True)
     partial = any(isinstance(event, Text) for event in stream.log.after(0))
     stream.log.append(Error(problem=problem.problem(stream.url), usage=stream.usage(), partial=partial))
-    session = _session(core, facts)
-    ended(core, stream, session, facts.sent, session.state if session else None)
+    ended(core, stream)
 
 
 def _session(core: Core, facts: Facts) -> Session | None:

@@ -13,6 +13,7 @@ from services.streams import sessions as module
 from services.streams.sessions import AWAY_S, DAY_S, Session, Sessions
 from services.streams.use_case import Turn
 from tests.streams.fake_clock import FakeClock
+from tests.streams.sharing.trouble import Trouble
 from tests.streams.stage import settle
 
 
@@ -178,6 +179,38 @@ def test_a_turn_that_ends_while_the_store_is_away_waits() -> None:
     settle()
     assert kept.waiting == 0
     assert begun(kept, session.id, "s2").state == {"page": 1}
+
+
+def test_a_turn_that_was_stored_without_an_answer_is_there_once() -> None:
+    """What a call did that was not answered in time is not known; it is done again, and changes nothing."""
+    clock = FakeClock()
+    store = Trouble(MemoryStore(monotonic=clock.monotonic))
+    kept = Sessions(store, clock, days=1, alive=lambda _stream: False)
+    session = begun(kept)
+    store.deaf.add("swap")
+    kept.end_turn(session.id, turn(1), "state")
+    settle()
+    store.deaf.clear()
+    clock.advance(AWAY_S)
+    settle()
+    assert kept.get(session.id, "me").turns == (turn(1),)
+
+
+def test_a_turn_that_waits_can_be_discarded() -> None:
+    """It does not come back when its time would have come."""
+    kept, clock, store = stored()
+    session = begun(kept)
+    kept.end_turn(session.id, turn(1), "first")
+    begun(kept, session.id, "s2")
+    store.away = True
+    kept.end_turn(session.id, turn(2, "s2"), "second")
+    settle()
+    store.away = False
+    kept.discard_turn(session.id, "s2")
+    clock.advance(AWAY_S)
+    settle()
+    left = kept.get(session.id, "me")
+    assert (left.turns, left.state) == ((turn(1),), "first")
 
 
 def test_turns_are_bounded_and_keep_their_numbers() -> None:

@@ -133,7 +133,7 @@ class _Maker:
         making, flights = self.making, self.making.core.flights
         pen = Pen(flight.stream, shown=flight.stream.log.after(1))
         key, stream = flight.key, flight.stream
-        producer = making.producer(pen, _NoSlot(), lambda _: flights.ended(key, stream))
+        producer = making.producer(pen, _NoSlot(), ended=lambda: flights.ended(key, stream))
         flight.answered = producer.calls.answered
         flight.true_to_key = partial(_by_its_model, producer.calls)
         if not flight.stream.log.last_id:

@@ -240,6 +240,8 @@ class Publisher:
             note(self._store, one.stream.owner, known.key_of(one.stream.id), one.running_s)
         self._lease(new)
         ending = [one for one in batch if one.ends]
+        for one in ending:
+            one.stream.owed()
         self._put(fact for one in ending for fact in one.told_last())
         self._note_stored(batch, self._store.append_all([one.part() for one in batch]))
         done = [one for one in ending if one.complete]

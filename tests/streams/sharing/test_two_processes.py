@@ -382,6 +382,42 @@ def test_a_turn_that_runs_elsewhere_is_busy_here() -> None:
     assert pair.there.post("diary", session=session).status == 409
 
 
+def test_who_has_read_the_end_of_a_turn_goes_on_at_once_anywhere() -> None:
+    """The turn stands in its session before the end is told of, however long the store takes."""
+    pair = Pair()
+    swapping = pair.here.shared.hold("swap")
+    reply, got = pair.here.post("diary"), list[bytes]()
+    reading(reply, got)
+    assert (swapping.reached.is_set(), b'"finish"' in b"".join(got)) == (True, False)
+    swapping.set()
+    settle()
+    first = [json.loads(line) for line in b"".join(got).splitlines()]
+    assert first[-1]["type"] == "finish"
+    asking = gevent.spawn(pair.there.post, "diary", session=first[0]["session"])
+    settle()
+    assert asking.get(timeout=1).events()[0]["turn"] == 2
+
+
+def test_the_end_of_a_turn_is_told_elsewhere_after_it_is_stored() -> None:
+    """A turn that ended while the store was away keeps its session until it is in it."""
+    gate = Gate()
+    pair = Pair(says=whole("Hello", gate))
+    reply = pair.here.post("diary", options={"on_disconnect": "finish"})
+    session = json.loads(next(reply.pieces).splitlines()[0])["session"]
+    pair.mirrored()
+    pair.away = True
+    gate.set()
+    settle()
+    assert reply.events()[-1]["type"] == "finish"
+    pair.away = False
+    swapping = pair.here.shared.hold("swap")
+    pair.passes(0.75)  # the log would be stored by now
+    assert (swapping.reached.is_set(), pair.there.post("diary", session=session).status) == (True, 409)
+    swapping.set()
+    pair.mirrored()
+    assert pair.there.post("diary", session=session).events()[0]["turn"] == 2
+
+
 def test_who_was_sent_on_and_does_not_come_ends_the_stream() -> None:
     """A drained reader counts as present for a while, and no longer."""
     pair = Pair(says=whole("Hello", Gate()))
