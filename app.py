@@ -216,7 +216,7 @@ def _core(  # noqa: PLR0913, PLR0917 - the seams
         shared=shared,
         retention_s=settings.retention_s,
         events=lambda name: use_cases[name].events if name in use_cases else (),
-        count=lambda model, text: tokens.counter_of(model).count(text),
+        named=models.named,
         local=lambda stream_id: streams.here(stream_id) or flights.here(stream_id),  # made below
         lost=lambda stream: lose(core, stream),
         dropped=lambda stream: streams.dropped(stream),  # noqa: PLW0108 - made below too

@@ -114,7 +114,7 @@ class MalformedBody(GlossError):
 
     status = 400
     slug = "malformed-body"
-    title = "The body is not a JSON object"
+    title = "The request cannot be read"
     meaning = "The body must be one JSON object in UTF-8, framed as HTTP/1.1 asks."
 
 
@@ -324,7 +324,7 @@ class Overloaded(GlossError):
 
     status = 503
     slug = "overloaded"
-    title = "The service is full"
+    title = "The service cannot take more now"
     meaning = (
         "GLOSS_MAX_STREAMS are at work and GLOSS_MAX_QUEUED wait, or the wait took GLOSS_QUEUE_S, or "
         "little memory is left, or the store is away. Member `retry_after_s` says when to try again."

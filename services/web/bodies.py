@@ -54,7 +54,11 @@ def _place(error: msgspec.DecodeError) -> str:
 
 
 def _check_media_type(request: Request) -> None:
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    codings = (
+        request.headers.get("Content-Encoding", "identity"),
+        request.headers.get("Transfer-Encoding", "chunked"),
+    )
+    if [coding.strip().lower() for coding in codings] != ["identity", "chunked"]:
         raise UnsupportedMediaType("Send the body uncompressed.")
     if "Origin" in request.headers and request.mimetype != JSON_TYPE:
         raise UnsupportedMediaType(f"With an Origin, send `Content-Type: {JSON_TYPE}`.")

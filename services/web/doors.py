@@ -39,7 +39,7 @@ PAGE_POLICY = "; ".join(
         *(f"{kind} 'none'" for kind in ("base-uri", "object-src", "frame-ancestors", "form-action")),
     ]
 )
-CORS_EXPOSED = "Gloss-Stream, Content-Location, Retry-After, RateLimit, RateLimit-Policy"
+CORS_EXPOSED = "Gloss-Stream, Gloss-Quotas, Content-Location, Retry-After, RateLimit, RateLimit-Policy"
 CORS_PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",

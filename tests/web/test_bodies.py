@@ -140,6 +140,14 @@ def test_a_compressed_body_is_refused(coding):
         read(b"{}", headers={"Content-Encoding": coding})
 
 
+@pytest.mark.S11
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, gzip"])
+def test_a_body_compressed_on_its_way_is_refused_too(coding):
+    """``Transfer-Encoding`` may be chunked and nothing else."""
+    with pytest.raises(UnsupportedMediaType):
+        read(b"{}", headers={"Transfer-Encoding": coding})
+
+
 def test_identity_is_no_compression():
     """``Content-Encoding: identity`` says that nothing was done."""
     assert read(b"{}", headers={"Content-Encoding": "identity"}) == {}

@@ -16,7 +16,7 @@ from services.streams.sharing.follower import MESSAGE_S, Deliver, Follower
 from services.streams.sharing.keeper import LEASE_S, Keeper
 from services.streams.sharing.post import Asked, Message, Post, decode, encode
 from services.streams.sharing.publisher import DISCARDED_S, Publication, Publisher
-from services.streams.sharing.remote import Count, Events, Others, Remote
+from services.streams.sharing.remote import Events, Named, Others, Remote
 from services.streams.stream import Stopped, Stream
 from services.streams.subjects import LAST_EPOCH, note
 
@@ -44,7 +44,7 @@ class Exchange:
         shared: Shared | None,
         retention_s: float,
         events: Events,
-        count: Count,
+        named: Named,
         local: Callable[[str], Stream | None],
         lost: Callable[[Stream], None],
         dropped: Callable[[Stream], None],
@@ -59,7 +59,7 @@ class Exchange:
         self._dropped = dropped
         self._publisher = Publisher(store, clock, lost)
         self._others = _others(shared, clock, self.inbox, self._receive, self._asked) if shared else None
-        self.remote = Remote(store, clock, events=events, count=count, others=self._others)
+        self.remote = Remote(store, clock, events=events, named=named, others=self._others)
         self._keeper: Keeper | None = None
 
     @property

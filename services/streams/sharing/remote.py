@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from weakref import WeakValueDictionary
 
+from services.cost.tally import Tally
 from services.events import Event, Start, Usage, joined_text, number_and_type
+from services.llm import Tokens
 from services.state.store import Store
 from services.streams.clock import Clock
 from services.streams.log import Log
+from services.streams.models import Model
 from services.streams.sharing import facts as known
 from services.streams.sharing.facts import Facts
 from services.streams.sharing.follower import Follower
@@ -23,7 +26,7 @@ from services.streams.stream import Stopped, Stream
 MISSED_S = 6.0  # a store that came back empty is told again of what runs within a few seconds
 
 Events = Callable[[str], Sequence[type[Event]]]
-Count = Callable[[str, str], int]
+Named = Callable[[str], Model]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Others:
 
 
 class Remote:
-    """Finds streams in the store; ``events`` gives a use case's own types, ``count`` a model's tokens."""
+    """Finds streams in the store; ``events`` gives a use case's own types, ``named`` a model."""
 
     def __init__(
         self,
@@ -48,13 +51,13 @@ class Remote:
         clock: Clock,
         *,
         events: Events,
-        count: Count,
+        named: Named,
         others: Others | None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._events = events
-        self._count = count
+        self._named = named
         self._others = others
         self._read: dict[str, Stream] = {}
         self._missed: dict[str, float] = {}
@@ -123,8 +126,11 @@ class Remote:
             return usage
         events = log.after(0)
         asked = events[0].input_tokens if events and isinstance(events[0], Start) else 0
-        said = self._count(model, joined_text(events))
-        return Usage(input_tokens=asked, output_tokens=said, estimated=True)
+        maker = self._named(model)
+        tally = Tally(maker.price)
+        said = maker.counter.count(joined_text(events))
+        tally.add(Tokens(input=asked, output=said), maker.price, estimated=True)
+        return tally.usage()
 
     def _whole(self, stream_id: str) -> bool:
         """Ask after the end: only the process that made the text knows why it was cut."""

@@ -1,6 +1,7 @@
 """What one process makes, another one reads, cancels, joins and ends."""
 
 import json
+from decimal import Decimal
 
 import gevent
 import pytest
@@ -178,7 +179,7 @@ def test_the_status_is_told_elsewhere() -> None:
 
 def test_a_dead_process_leaves_no_stream_without_an_end() -> None:
     """When its lease has lapsed another process writes the end, with what was used until then."""
-    pair, _, reply = held_pair()
+    pair, _, reply = held_pair(settings={"model": "gpt-4.1"})
     gone(pair)
     pair.passes(LEASE_S + RENEW_S)
     pair.mirrored()
@@ -187,6 +188,7 @@ def test_a_dead_process_leaves_no_stream_without_an_end() -> None:
     assert events[-1]["problem"]["type"] == "/problems/shutting-down"
     assert events[-1]["usage"]["output_tokens"] > 0
     assert (events[-1]["usage"]["estimated"], events[-1]["partial"]) == (True, True)
+    assert Decimal(events[-1]["usage"]["cost_usd"]) > 0
 
 
 def gone(pair: Pair) -> None:
