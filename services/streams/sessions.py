@@ -114,7 +114,13 @@ class Sessions:
         """Store the turn that waits, if there is one; raises StoreDownError."""
         if session_id in self._waiting:
             turn, state = self._waiting[session_id]
-            self._change(session_id, lambda session: _with(session, turn, state))
+            try:
+                self._change(session_id, lambda session: _with(session, turn, state))
+            except StoreDownError:
+                raise
+            except Exception:
+                self._waiting.pop(session_id, None)  # it never will be, and others wait behind it
+                raise
             self._waiting.pop(session_id, None)  # it may have been stored by two at once
 
     def _store_later(self, session_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -194,6 +195,17 @@ def test_a_turn_that_was_stored_without_an_answer_is_there_once() -> None:
     clock.advance(AWAY_S)
     settle()
     assert kept.get(session.id, "me").turns == (turn(1),)
+
+
+def test_a_turn_of_a_session_that_cannot_be_read_does_not_wait() -> None:
+    """It never could be stored, and what is stored behind it would wait for ever."""
+    kept, _, store = stored()
+    session = begun(kept)
+    store.put(f"session:{session.id}", b"{", 60)
+    with pytest.raises(msgspec.DecodeError):
+        kept.end_turn(session.id, turn(1), "state")
+    assert kept.waiting == 0
+    kept.store_waiting(session.id)
 
 
 def test_a_turn_that_waits_can_be_discarded() -> None:
