@@ -1,9 +1,9 @@
 """What happens at a stream's end: its turn is over, it is kept to be read again, a line is logged."""
 
-import functools
 import logging
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from services.events import Error, Finish, joined_text
@@ -18,10 +18,12 @@ from services.telemetry.traces import Moment
 log = logging.getLogger("gloss.stream")
 
 
-def end_turn(  # noqa: PLR0913 - what a turn is made of
-    core: Core, stream: Stream, session: Session | None, sent: Mapping[str, Any], state: Any, *, partial: bool
+def end_turn(  # noqa: PLR0913, PLR0917 - what a turn is made of
+    core: Core, stream: Stream, session: Session | None, sent: Mapping[str, Any], state: Any, end: str
 ) -> None:
-    """Give its session the turn that the stream was, and the state that it left; ``sent`` is its request.
+    """Give its session the turn that the stream was, and the state that it left.
+
+    ``sent`` is its request, ``end`` what the ledger calls its end.
 
     This comes before the stream's end is written: whoever has read that may ask on at once, here or
     at another process.
@@ -36,9 +38,9 @@ def end_turn(  # noqa: PLR0913 - what a turn is made of
         stream=stream.id,
         sent={name: value for name, value in sent.items() if name not in {"options", "session"}},
         text=joined_text(stream.log.after(0)),
-        partial=partial,
+        partial=end != "stop",
     )
-    stream.owed = functools.partial(core.sessions.store_waiting, session.id)
+    stream.owed = partial(core.sessions.store_waiting, session.id)
     core.sessions.end_turn(session.id, turn, state)
 
 

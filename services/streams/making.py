@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.cost.reservation import Reservation
 from services.cost.tally import Tally
@@ -157,7 +157,7 @@ class Making:
         slot: Place,
         *,
         ended: Callable[[], None],
-        ending: Callable[[Producer, str], None] = lambda _producer, _end: None,
+        ending: Callable[[Any, str], None] = lambda _state, _end: None,
         before: Before | None = None,
     ) -> Producer:
         """Return who drives it and gives back the slot; ``ending`` and ``ended`` as it calls them.

@@ -4,10 +4,9 @@ What can fail with a status fails here, before the first byte. When ``open_strea
 the ``start`` event stands in the log, the producer runs, and whoever wants reads.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -25,7 +24,6 @@ from services.streams.ending import end_turn, ended
 from services.streams.log import Log
 from services.streams.models import Model
 from services.streams.pen import Pen
-from services.streams.produce import Producer
 from services.streams.registry import new_id
 from services.streams.sessions import Session
 from services.streams.stream import Opener, Stream
@@ -112,7 +110,7 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
             producer = making.producer(
                 pen,
                 slot,
-                ending=partial(_turn_over, core, stream, session, sent),
+                ending=partial(end_turn, core, stream, session, sent),
                 ended=partial(ended, core, stream),
             )
             pen.write(making.start())
@@ -130,12 +128,6 @@ def _open(  # noqa: PLR0913, PLR0917 - see above
     if later is not None and not core.claims.is_latest(later, stream.id, owner):
         stream.stop("superseded")  # by one that came while this one was being opened, and could not find it
     return stream
-
-
-def _turn_over(  # noqa: PLR0913, PLR0917 - what is known of it, and then how it went
-    core: Core, stream: Stream, session: Session | None, sent: Mapping[str, Any], producer: Producer, end: str
-) -> None:
-    end_turn(core, stream, session, sent, producer.state, partial=end != "stop")
 
 
 @contextmanager

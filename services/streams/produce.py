@@ -76,8 +76,8 @@ class Opening:
 class Producer:
     """Drives one stream from its opening to its end.
 
-    ``ending`` is called before the end is written, with what the ledger calls it, and may wait for the
-    store; ``ended`` is called after it.
+    ``ending`` is called before the end is written, with the state that the transform left and what the
+    ledger calls the end, and may wait for the store; ``ended`` is called after it.
     """
 
     stream: Stream
@@ -86,7 +86,7 @@ class Producer:
     calls: Calls
     slot: Place
     plan: Callable[[tuple[Call, ...]], list[Planned]]
-    ending: Callable[["Producer", str], None]
+    ending: Callable[[Any, str], None]
     ended: Callable[[], None]
     state: Any = None
     _alarm: Alarm | None = None
@@ -181,7 +181,7 @@ class Producer:
         for settle in (
             self.pen.release,
             partial(self.calls.terms.reservation.settle, name),
-            partial(self.ending, self, name),
+            partial(self.ending, self.state, name),
         ):
             if self.stream.log.broken:
                 return

@@ -139,7 +139,7 @@ def _end(core: Core, stream: Stream, facts: Facts) -> None:
     _charge(core, stream, facts)
     problem = ShuttingDown("The process that made this answer ended before the answer did.")
     session = _session(core, facts)
-    end_turn(core, stream, session, facts.sent, session.state if session else None, partial=True)
+    end_turn(core, stream, session, facts.sent, session.state if session else None, problem.slug)
     partial = any(isinstance(event, Text) for event in stream.log.after(0))
     stream.log.append(Error(problem=problem.problem(stream.url), usage=stream.usage(), partial=partial))
     ended(core, stream)

@@ -400,6 +400,14 @@ def test_who_has_read_the_end_of_a_turn_goes_on_at_once_anywhere() -> None:
     assert asking.get(timeout=1).events()[0]["turn"] == 2
 
 
+def test_a_turn_has_what_was_held_back_of_its_text() -> None:
+    """The last sentence has no end of its own, and is shown with the answer's."""
+    pair = Pair()
+    events = pair.here.post("diary", options={"granularity": "sentence"}).events()
+    [turn] = pair.here.call("GET", f"/v1/sessions/{events[0]['session']}").json()["turns"]
+    assert turn["text"] == joined(events) == "Hello world"
+
+
 def test_the_end_of_a_turn_is_told_elsewhere_after_it_is_stored() -> None:
     """A turn that ended while the store was away keeps its session until it is in it."""
     gate = Gate()
